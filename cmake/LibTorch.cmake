@@ -1,0 +1,25 @@
+# Imported targets for LibTorch, without its own CMake package (which needs CUDA for CPU builds and sets global flags).
+#
+# ASSAY_LIBTORCH: a folder that holds include/ and lib/ (an unpacked LibTorch, or torch/ of a wheel). Default: the wheel
+# in .venv, which `./run build` installs from requirements/libtorch.txt.
+# Defines assay::torch (libtorch_cpu and libc10).
+
+if(NOT ASSAY_LIBTORCH)
+  file(GLOB wheels "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
+  if(wheels)
+    list(GET wheels 0 ASSAY_LIBTORCH)
+  endif()
+endif()
+if(NOT EXISTS "${ASSAY_LIBTORCH}/include/torch/script.h" OR NOT EXISTS "${ASSAY_LIBTORCH}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "LibTorch not found in '${ASSAY_LIBTORCH}' (expected include/torch/script.h and lib/libtorch_cpu.so).\n"
+    "Run ./run build once, which installs it into .venv, or pass -DASSAY_LIBTORCH=/path/to/libtorch")
+endif()
+
+add_library(assay_torch INTERFACE)
+add_library(assay::torch ALIAS assay_torch)
+target_include_directories(assay_torch SYSTEM INTERFACE
+  "${ASSAY_LIBTORCH}/include" "${ASSAY_LIBTORCH}/include/torch/csrc/api/include")
+# The wheel's libtorch_cpu names CUDA's runtime and cupti; its own run path finds them, the linker need not.
+target_link_options(assay_torch INTERFACE "LINKER:--unresolved-symbols=ignore-in-shared-libs"
+  "LINKER:-rpath,${ASSAY_LIBTORCH}/lib" "LINKER:--disable-new-dtags")
+target_link_libraries(assay_torch INTERFACE "${ASSAY_LIBTORCH}/lib/libtorch_cpu.so" "${ASSAY_LIBTORCH}/lib/libc10.so")

@@ -1,0 +1,140 @@
+#pragma once
+#include "assay/attack.hpp"
+#include "assay/core/philox.hpp"
+#include "assay/core/team.hpp"
+
+// What every attack's file builds on: an attack is a struct A with parameters, a trivially copyable A::Lane, and
+//   start  (team, lane, row)  writes row.point and lane
+//   advance(team, lane, row)  consumes row.value and row.gradient, writes row.point; returns a Verdict
+// both for one row and for any team. GradientAttack<A> launches them.
+namespace assay {
+
+/// One lane's vectors.
+struct LaneRow {
+  LaneItem item;
+  std::int64_t dim;
+  const float* clean;
+  float* point;
+  float* scratch;
+  const float* gradient;
+  float value;
+  std::uint64_t seed;
+};
+
+template <class A>
+ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r, int scratch_rows) {
+  const std::int64_t at = r * b.dim;
+  return {b.item[r],
+          b.dim,
+          b.clean + at,
+          b.point + at,
+          b.scratch == nullptr ? nullptr : b.scratch + at * scratch_rows,
+          b.gradient == nullptr ? nullptr : b.gradient + at,
+          b.value == nullptr ? 0.f : b.value[r],
+          b.seed};
+}
+
+template <class A>
+struct StartKernel {
+  A attack;
+  LaneBatch batch;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    typename A::Lane lane{};
+    attack.start(team, lane, lane_row<A>(batch, r, A::kScratchRows));
+    team.once([&] {
+      static_cast<typename A::Lane*>(batch.state)[r] = lane;
+      batch.verdict[r] = Verdict::advance;
+    });
+  }
+};
+
+template <class A>
+struct AdvanceKernel {
+  A attack;
+  LaneBatch batch;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (batch.verdict[r] == Verdict::exhausted) return;
+    typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
+    const Verdict verdict = attack.advance(team, lane, lane_row<A>(batch, r, A::kScratchRows));
+    team.once([&] {
+      static_cast<typename A::Lane*>(batch.state)[r] = lane;
+      batch.verdict[r] = verdict;
+    });
+  }
+};
+
+template <class A>
+class GradientAttack final : public Attack {
+ public:
+  GradientAttack(const A& attack, int gradient_queries, bool clean_start, std::string loss_name) : attack_(attack) {
+    loss = std::move(loss_name);
+    queries = gradient_queries;
+    starts_clean = clean_start;
+    lane_bytes = sizeof(typename A::Lane);
+    scratch_rows = A::kScratchRows;
+  }
+  void start(const Exec& exec, const LaneBatch& lanes) const override {
+    for_each_team(exec, lanes.lanes, StartKernel<A>{attack_, lanes});
+  }
+  void advance(const Exec& exec, const LaneBatch& lanes) const override {
+    for_each_team(exec, lanes.lanes, AdvanceKernel<A>{attack_, lanes});
+  }
+
+ private:
+  A attack_;
+};
+
+ASSAY_HD float sign(float v) { return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f); }
+
+/// ||v||_2, scaled by the largest entry so that tiny gradients neither underflow to 0 nor overflow.
+template <class Team, class F>
+ASSAY_HD float l2_norm(Team& team, std::int64_t n, const F& v) {
+  const float top = team.max(n, 0.f, [&](std::int64_t i) {
+    const float x = v(i);
+    return x < 0.f ? -x : x;
+  });
+  if (!(top > 0.f) || !finite(top)) return top;
+  return top * sqrtf(team.sum(n, [&](std::int64_t i) {
+    const float x = v(i) / top;
+    return x * x;
+  }));
+}
+
+/// point = the nearest point to clean + s (point - clean) in the box, where s brings it into the L2 ball.
+template <class Team>
+ASSAY_HD void project_l2(Team& team, const LaneRow& row, float epsilon) {
+  const float* clean = row.clean;
+  float* point = row.point;
+  const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return point[i] - clean[i]; });
+  const float scale = norm > epsilon ? epsilon / norm : 1.f;
+  team.each(row.dim, [=](std::int64_t i) { point[i] = clamp01(clean[i] + scale * (point[i] - clean[i])); });
+}
+
+/// The parameters that attacks share.
+inline ParamSpec epsilon_linf() {
+  return {"epsilon", ParamType::real, "radius of the L-infinity ball, pixels in [0, 1]", {}, 0.0, 1.0, {}, {}};
+}
+inline ParamSpec epsilon_l2() {
+  return {"epsilon", ParamType::real, "radius of the L2 ball, pixels in [0, 1]", {}, 0.0, 1e6, {}, {}};
+}
+inline ParamSpec loss_param() {
+  std::vector<std::string> names = {"cross_entropy", "margin"};
+  return {"loss", ParamType::text, "loss to maximise", "cross_entropy", {}, {}, std::move(names), {}};
+}
+inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
+  return {std::move(epsilon),
+          {"steps", ParamType::integer, "gradient steps", std::int64_t{20}, 1, 100000, {}, {}},
+          {"step", ParamType::real, "step size, absolute", {}, 0.0, 1e6, {}, "2.5 * epsilon / steps"},
+          {"random_start", ParamType::boolean, "start at a random point of the ball", true, {}, {}, {}, {}},
+          loss_param()};
+}
+inline void pgd_defaults(Params& params) {
+  if (!params.contains("step"))
+    params["step"] = 2.5 * real_param(params, "epsilon") / static_cast<double>(integer_param(params, "steps"));
+}
+
+}  // namespace assay

@@ -1,0 +1,34 @@
+// Fast gradient method in L2 (Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball's steepest direction):
+// x = clamp(clean + epsilon g / ||g||).
+#include "attacks/attack_kernel.hpp"
+
+namespace assay {
+namespace {
+
+struct FgmL2 {
+  struct Lane {};
+  static constexpr int kScratchRows = 0;
+
+  template <class Team>
+  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+  }
+  template <class Team>
+  ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
+    const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
+    const float inverse = norm > 0.f ? 1.f / norm : 0.f;
+    const float epsilon = row.item.epsilon;
+    team.each(row.dim,
+              [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * (row.gradient[i] * inverse)); });
+    return Verdict::exhausted;
+  }
+};
+
+std::unique_ptr<Attack> make(const Params& params) {
+  return std::make_unique<GradientAttack<FgmL2>>(FgmL2{}, 1, true, text_param(params, "loss"));
+}
+ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), loss_param()}, make,
+             nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,30 @@
+// Fast gradient sign method: Goodfellow et al. 2015, arXiv:1412.6572, section 4. x = clamp(clean + epsilon sign(g)).
+#include "attacks/attack_kernel.hpp"
+
+namespace assay {
+namespace {
+
+struct Fgsm {
+  struct Lane {};
+  static constexpr int kScratchRows = 0;
+
+  template <class Team>
+  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+  }
+  template <class Team>
+  ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
+    const float epsilon = row.item.epsilon;
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * sign(row.gradient[i])); });
+    return Verdict::exhausted;
+  }
+};
+
+std::unique_ptr<Attack> make(const Params& params) {
+  return std::make_unique<GradientAttack<Fgsm>>(Fgsm{}, 1, true, text_param(params, "loss"));
+}
+ASSAY_ATTACK("fgsm", "one signed gradient step of length epsilon", "linf", {epsilon_linf(), loss_param()}, make,
+             nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, section 4");
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,67 @@
+// Projected gradient descent in L2: Madry et al. 2018, arXiv:1706.06083, eq. (2) with the L2 ball's steepest direction.
+// Random start: uniform in the ball, by dropping two coordinates of a point on a sphere in D + 2 dimensions
+// (Voelker et al. 2017, "Efficiently sampling vectors and coordinates from the n-sphere and n-ball").
+#include "attacks/attack_kernel.hpp"
+
+namespace assay {
+namespace {
+
+struct PgdL2 {
+  struct Lane {
+    int done;
+  };
+  static constexpr int kScratchRows = 0;
+  float step;
+  int steps;
+  bool random_start;
+  std::uint32_t stream;
+
+  template <class Team>
+  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+    if (!random_start) {
+      team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+      return;
+    }
+    // The normals are drawn twice, for their norm and for the point, rather than kept.
+    const Draw draw{row.seed, stream, row.item.sample};
+    const std::int64_t blocks = (row.dim + 2 + 3) / 4;
+    const float norm = sqrtf(team.sum(blocks, [=](std::int64_t block) {
+      float z[4];
+      draw.normal4(block, z);
+      float sum = 0.f;
+      for (int k = 0; k < 4 && 4 * block + k < row.dim + 2; ++k) sum += z[k] * z[k];
+      return sum;
+    }));
+    const float scale = norm > 0.f ? row.item.epsilon / norm : 0.f;
+    team.each(blocks, [=](std::int64_t block) {
+      float z[4];
+      draw.normal4(block, z);
+      for (int k = 0; k < 4 && 4 * block + k < row.dim; ++k)
+        row.point[4 * block + k] = clamp01(row.clean[4 * block + k] + scale * z[k]);
+    });
+  }
+
+  template <class Team>
+  ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
+    const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
+    const float inverse = norm > 0.f ? 1.f / norm : 0.f;
+    const float length = step;
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * (row.gradient[i] * inverse); });
+    project_l2(team, row, row.item.epsilon);
+    return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
+  }
+};
+
+std::unique_ptr<Attack> make(const Params& params) {
+  const int steps = static_cast<int>(integer_param(params, "steps"));
+  const bool random_start = bool_param(params, "random_start");
+  const PgdL2 attack{static_cast<float>(real_param(params, "step")), steps, random_start,
+                     stream_id("attack", "pgd_l2", 0, -1, "start")};
+  return std::make_unique<GradientAttack<PgdL2>>(attack, steps, !random_start, text_param(params, "loss"));
+}
+ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2", pgd_params(epsilon_l2()),
+             make, pgd_defaults,
+             "Madry et al. 2018, arXiv:1706.06083, eq. (2), with the L2 ball");
+
+}  // namespace
+}  // namespace assay

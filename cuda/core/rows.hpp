@@ -1,0 +1,60 @@
+#pragma once
+#include "assay/attack.hpp"
+#include "assay/core/device.hpp"
+#include "assay/metric.hpp"
+
+// The engine's own launches: from the resident data set to model inputs, from logits to what is kept of a sample.
+// All pointers are device memory; nothing here allocates or waits.
+namespace assay {
+
+/// The data set on the device: exactly one of bytes and floats, and the labels.
+struct ResidentData {
+  Images<const std::uint8_t> bytes;
+  Images<const float> floats;
+  const std::uint16_t* label = nullptr;
+};
+
+/// Row r becomes sample `sample[r]`: pixels in [0, 1] (bytes / 255) in `out` (rows x dim), label in `label`.
+void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows, float* out,
+                   std::uint16_t* label);
+
+/// Row r becomes the bytes of sample `sample[r]` (rows x dim).
+void gather_bytes(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
+                  std::uint8_t* out, std::uint16_t* label);
+
+/// From a corruption's n x 3 x H x W floats in [0, 1] to bytes, n x channels x H x W: truncation of 255 v as in the
+/// reference; one channel is the ITU-R 601 luma of the truncated channels, rounded as Pillow's convert("L") does.
+/// `pixels`, when given, gets bytes / 255.
+void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> bytes, float* pixels);
+
+/// One channel of floats in [0, 1] from three, n x 3 x H x W to n x 1 x H x W: the luma before quantisation.
+void luma(const Exec& exec, const float* rgb, Images<float> out);
+
+enum class Stage { plain, clean, iterate, last };
+
+/// Updates one sample's flags (SampleRow::Flag) from its logits (rows x classes): `clean` sets clean_correct, `iterate`
+/// fooled_any, `last` fooled_any and fooled_final; all set undecided where a logit is not finite.
+void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
+             std::uint16_t* flags);
+
+/// Sets undecided where a gradient (rows x dim) is not finite.
+void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient, std::uint16_t* flags);
+
+/// Writes what is kept of each sample from its logits and the flags so far.
+void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
+                  const std::uint16_t* flags, SampleRow* out);
+/// The same from probabilities (rows sum to 1); nll is -log of the label's, infinite for 0 and then undecided.
+void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const float* probabilities,
+                         const std::uint16_t* label, SampleRow* out);
+
+/// Row r gets sample first + r, and the last sample where that is past it: rows that pad a batch repeat a real one.
+void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::int64_t last, std::uint32_t* sample);
+
+/// Row r's item: its sample, the same epsilon for all; its flags cleared.
+void make_items(const Exec& exec, std::int64_t rows, const std::uint32_t* sample, float epsilon, LaneItem* item,
+                std::uint16_t* flags);
+
+/// `count` values set to zero.
+void zero(const Exec& exec, std::uint64_t* words, std::int64_t count);
+
+}  // namespace assay

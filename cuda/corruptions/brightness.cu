@@ -1,0 +1,34 @@
+// HSV with V + c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C. In closed form:
+// V = max(r, g, b), V' = clip(V + c), each channel times V' / V; black becomes gray V'.
+#include "corruptions/corruption_kernel.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Severities kShift = {{.1, .2, .3, .4, .5}, {.05, .1, .15, .2, .3}};
+
+struct Brightness {
+  float shift;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const std::int64_t plane = row.plane();
+    const float add = shift;
+    team.each(plane, [=](std::int64_t i) {
+      const float r = row.pixel(i), g = row.pixel(plane + i), b = row.pixel(2 * plane + i);
+      const float rg = r > g ? r : g, v = rg > b ? rg : b;
+      const float brighter = clamp01(v + add), gain = v > 0.f ? brighter / v : 0.f;
+      row.out[i] = v > 0.f ? clamp01(r * gain) : brighter;
+      row.out[plane + i] = v > 0.f ? clamp01(g * gain) : brighter;
+      row.out[2 * plane + i] = v > 0.f ? clamp01(b * gain) : brighter;
+    });
+  }
+};
+
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  launch_corruption(exec, Brightness{static_cast<float>(kShift.at(args))}, batch);
+}
+ASSAY_CORRUPTION("brightness", "raises the value in HSV", {}, apply);
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,32 @@
+// (x - mean) c + mean with a mean a channel: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and
+// CIFAR-10-C.
+#include "corruptions/corruption_kernel.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Severities kFactor = {{.4, .3, .2, .1, .05}, {.75, .5, .4, .3, .15}};
+
+struct Contrast {
+  float factor;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const std::int64_t plane = row.plane();
+    const float scale = factor;
+    for (int c = 0; c < 3; ++c) {
+      const std::int64_t at = c * plane;
+      const auto total = team.sum(plane, [=](std::int64_t i) { return static_cast<std::int64_t>(row.byte(at + i)); });
+      const auto mean = static_cast<float>(static_cast<double>(total) / (255.0 * static_cast<double>(plane)));
+      team.each(plane, [=](std::int64_t i) { row.out[at + i] = clamp01((row.pixel(at + i) - mean) * scale + mean); });
+    }
+  }
+};
+
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  launch_corruption(exec, Contrast{static_cast<float>(kFactor.at(args))}, batch);
+}
+ASSAY_CORRUPTION("contrast", "shrinks each channel towards its mean", {}, apply);
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,61 @@
+#pragma once
+#include "assay/core/philox.hpp"
+#include "assay/core/team.hpp"
+#include "assay/corruption.hpp"
+
+// What every corruption's file builds on: a functor with operator()(team, image) that works on one image as three
+// channels of reals in [0, 1] (one channel counts as three equal ones).
+namespace assay {
+
+/// One image of the batch.
+struct CorruptionRow {
+  const std::uint8_t* bytes;
+  float* out;          ///< 3 x H x W
+  float* draws;        ///< draws x 3 x H x W, or null
+  std::int64_t channels, h, w;
+  std::uint64_t seed;
+  std::uint32_t sample;
+
+  ASSAY_HD std::int64_t plane() const { return h * w; }
+  ASSAY_HD std::int64_t size() const { return 3 * h * w; }
+  /// The byte at flat index i of 3 x H x W.
+  ASSAY_HD std::uint8_t byte(std::int64_t i) const {
+    const std::int64_t p = plane();
+    return bytes[channels == 3 ? i : i - (i >= p ? p : 0) - (i >= 2 * p ? p : 0)];
+  }
+  ASSAY_HD float pixel(std::int64_t i) const { return static_cast<float>(byte(i)) / 255.f; }
+  ASSAY_HD Draw draw(std::uint32_t stream) const { return {seed, stream, sample}; }
+  /// Keeps what was drawn for element i, where it was asked for.
+  ASSAY_HD void record(int which, std::int64_t i, float value) const {
+    if (draws != nullptr) draws[which * size() + i] = value;
+  }
+};
+
+template <class C>
+struct CorruptionKernel {
+  C corruption;
+  CorruptionBatch batch;
+  int draws;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    const Images<const std::uint8_t>& x = batch.images;
+    const std::int64_t size = 3 * x.plane();
+    corruption(team, CorruptionRow{x.data + r * x.dim(), batch.out + r * size,
+                                   batch.draws == nullptr ? nullptr : batch.draws + r * draws * size, x.c, x.h, x.w,
+                                   batch.seed, batch.sample[r]});
+  }
+};
+
+template <class C>
+void launch_corruption(const Exec& exec, const C& corruption, const CorruptionBatch& batch, int draws = 0) {
+  for_each_team(exec, batch.images.n, CorruptionKernel<C>{corruption, batch, draws});
+}
+
+/// A constant for each severity, by table.
+struct Severities {
+  double c224[5], c32[5];
+  double at(const CorruptionArgs& args) const { return (args.table == Table::c32 ? c32 : c224)[args.severity - 1]; }
+};
+
+}  // namespace assay

@@ -1,0 +1,36 @@
+// x + N(0, c): Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C.
+#include "corruptions/corruption_kernel.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Severities kSigma = {{.08, .12, .18, .26, .38}, {.04, .06, .08, .09, .10}};
+
+struct GaussianNoise {
+  float sigma;
+  std::uint32_t stream;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const Draw draw = row.draw(stream);
+    const float scale = sigma;
+    team.each((row.size() + 3) / 4, [=](std::int64_t block) {
+      float z[4];
+      draw.normal4(block, z);
+      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
+        const std::int64_t i = 4 * block + k;
+        row.record(0, i, z[k]);
+        row.out[i] = clamp01(row.pixel(i) + scale * z[k]);
+      }
+    });
+  }
+};
+
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  const std::uint32_t stream = stream_id("corruption", "gaussian_noise", args.severity, -1, "normal");
+  launch_corruption(exec, GaussianNoise{static_cast<float>(kSigma.at(args)), stream}, batch, 1);
+}
+ASSAY_CORRUPTION("gaussian_noise", "adds normal noise", {"normal"}, apply);
+
+}  // namespace
+}  // namespace assay

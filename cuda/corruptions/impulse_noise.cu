@@ -1,0 +1,39 @@
+// Salt and pepper: Hendrycks & Dietterich 2019, arXiv:1903.12261 (scikit-image's random_noise, mode s&p): a value is
+// replaced where U <= c, by 1 where U' <= 0.5 and by 0 elsewhere. Constants of ImageNet-C and CIFAR-10-C.
+#include "corruptions/corruption_kernel.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Severities kAmount = {{.03, .06, .09, .17, .27}, {.01, .02, .03, .05, .07}};
+
+struct ImpulseNoise {
+  float amount;
+  std::uint32_t flip_stream, salt_stream;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const Draw flip = row.draw(flip_stream), salt = row.draw(salt_stream);
+    const float share = amount;
+    team.each((row.size() + 3) / 4, [=](std::int64_t block) {
+      const Words4 flips = flip.words(block), salts = salt.words(block);
+      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
+        const std::int64_t i = 4 * block + k;
+        const float u = unit_float(flips.v[k]), v = unit_float(salts.v[k]);
+        row.record(0, i, u);
+        row.record(1, i, v);
+        row.out[i] = u <= share ? (v <= 0.5f ? 1.f : 0.f) : row.pixel(i);
+      }
+    });
+  }
+};
+
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  const std::uint32_t flip = stream_id("corruption", "impulse_noise", args.severity, -1, "flip");
+  const std::uint32_t salt = stream_id("corruption", "impulse_noise", args.severity, -1, "salt");
+  launch_corruption(exec, ImpulseNoise{static_cast<float>(kAmount.at(args)), flip, salt}, batch, 2);
+}
+ASSAY_CORRUPTION("impulse_noise", "salt and pepper", {"flip", "salt"}, apply);
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,81 @@
+// Poisson(c x) / c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C.
+// The Poisson number is the inverse CDF of one uniform, so that it can be replayed. A pixel has 256 values, hence 256
+// rates c v / 255: their CDFs are a table, in units of the uniform's 2^-24.
+#include <cmath>
+
+#include "corruptions/corruption_kernel.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Severities kRate = {{60, 25, 12, 5, 3}, {500, 250, 100, 75, 50}};
+
+// constants: for each level v, at 2 v: where its thresholds begin, and the number that the first one stands for; at 512:
+// the end of the last. Then the thresholds: the smallest m with m 2^-24 >= CDF(k), for k = first, first + 1, ...
+constexpr int kLevels = 256;
+constexpr std::uint32_t kHeader = 2 * kLevels + 1;
+constexpr double kUnits = 16777216.0;
+
+std::vector<std::uint32_t> constants(const CorruptionArgs& args) {
+  std::vector<std::uint32_t> table(kHeader);
+  for (std::uint32_t level = 0; level < kLevels; ++level) {
+    const double rate = kRate.at(args) * level / 255.0;
+    const auto mode = static_cast<int>(rate);
+    // Twelve standard deviations hold all but far less than 2^-24 on both sides for every rate up to 500.
+    const int reach = static_cast<int>(12.0 * std::sqrt(rate)) + 24, first = mode > reach ? mode - reach : 0;
+    double pmf = std::exp(-rate + (rate > 0 ? first * std::log(rate) : 0.0) - std::lgamma(first + 1.0)), cdf = 0;
+    table[2 * level] = static_cast<std::uint32_t>(table.size());
+    for (int k = first; k <= mode + reach; ++k) {
+      cdf += pmf;
+      pmf *= rate / (k + 1);
+      const auto threshold = static_cast<std::uint32_t>(std::fmin(std::ceil(cdf * kUnits), kUnits));
+      if (table.size() == table[2 * level]) table[2 * level + 1] = static_cast<std::uint32_t>(k);
+      if (threshold == 0) continue;
+      table.push_back(threshold);
+      if (threshold == static_cast<std::uint32_t>(kUnits)) break;
+    }
+  }
+  table[kHeader - 1] = static_cast<std::uint32_t>(table.size());
+  return table;
+}
+
+struct ShotNoise {
+  const std::uint32_t* table;
+  float rate;
+  std::uint32_t stream;
+
+  ASSAY_HD std::uint32_t poisson(std::uint32_t level, std::uint32_t m) const {
+    std::uint32_t low = table[2 * level];
+    std::uint32_t count = table[2 * level + 2] - low;
+    const std::uint32_t begin = low;
+    while (count > 0) {  // the first threshold above m
+      const std::uint32_t half = count / 2;
+      const bool below = table[low + half] <= m;
+      low = below ? low + half + 1 : low;
+      count = below ? count - half - 1 : half;
+    }
+    return table[2 * level + 1] + (low - begin);
+  }
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const Draw draw = row.draw(stream);
+    team.each((row.size() + 3) / 4, [=, this](std::int64_t block) {
+      const Words4 words = draw.words(block);
+      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
+        const std::int64_t i = 4 * block + k;
+        row.record(0, i, unit_float(words.v[k]));
+        row.out[i] = clamp01(static_cast<float>(poisson(row.byte(i), words.v[k] >> 8)) / rate);
+      }
+    });
+  }
+};
+
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  const std::uint32_t stream = stream_id("corruption", "shot_noise", args.severity, -1, "uniform");
+  launch_corruption(exec, ShotNoise{batch.constants, static_cast<float>(kRate.at(args)), stream}, batch, 1);
+}
+ASSAY_CORRUPTION("shot_noise", "replaces each value by a Poisson count", {"uniform"}, apply, constants);
+
+}  // namespace
+}  // namespace assay

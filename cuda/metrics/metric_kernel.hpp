@@ -1,0 +1,86 @@
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "assay/core/team.hpp"
+#include "assay/metric.hpp"
+
+namespace assay {
+
+/// Adds to a metric's state.
+struct Tally {
+  std::uint64_t* state;
+  ASSAY_HD void add(int word, std::uint64_t amount) const {
+    if (amount != 0) atomic_add(state + word, amount);
+  }
+};
+
+constexpr std::int64_t kRowsPerTeam = 4096;
+
+/// Runs M::observe(row, tally) on every sample.
+template <class M>
+struct MetricKernel {
+  const SampleRow* rows;
+  std::int64_t n;
+  std::uint64_t* state;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t chunk) const {
+    const std::int64_t first = chunk * kRowsPerTeam;
+    const SampleRow* from = rows + first;
+    const Tally tally{state};
+    team.each(n - first < kRowsPerTeam ? n - first : kRowsPerTeam, [=](std::int64_t i) { M::observe(from[i], tally); });
+  }
+};
+
+template <class M>
+void launch_metric(const Exec& exec, const SampleRow* rows, std::int64_t n, std::uint64_t* state) {
+  for_each_team(exec, (n + kRowsPerTeam - 1) / kRowsPerTeam, MetricKernel<M>{rows, n, state});
+}
+
+/// x in [0, 1] (or a small multiple) in units of 2^-32, truncated.
+ASSAY_HD std::uint64_t fixed32(float x) { return static_cast<std::uint64_t>(static_cast<double>(x) * 4294967296.0); }
+
+inline Estimate undefined_estimate() {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  return {kNone, kNone, kNone, kNone, {}};
+}
+inline Estimate point_estimate(double value) {
+  Estimate e = undefined_estimate();
+  e.value = value;
+  return e;
+}
+
+/// A rate k / n with Wilson's 95% score interval (Wilson 1927). `unknown` samples could have counted: they widen the
+/// interval upwards, to Wilson's bound for k + unknown.
+inline Estimate rate_estimate(std::uint64_t k, std::uint64_t n, std::uint64_t unknown) {
+  if (n == 0) return undefined_estimate();
+  constexpr double kZ = 1.959963984540054;  // the normal's 97.5% quantile
+  const double count = static_cast<double>(n), z2 = kZ * kZ;
+  const auto bound = [&](std::uint64_t successes, double sign) {
+    const double p = static_cast<double>(successes) / count;
+    const double centre = p + z2 / (2 * count);
+    const double half = kZ * std::sqrt(p * (1 - p) / count + z2 / (4 * count * count));
+    return (centre + sign * half) / (1 + z2 / count);
+  };
+  // Wilson's bounds reach 0 and 1 exactly for none and all; rounding must not move them inwards or past.
+  const double lo = k == 0 ? 0.0 : bound(k, -1), hi = k + unknown == n ? 1.0 : bound(k + unknown, 1);
+  return {static_cast<double>(k) / count, lo, hi, 0.95, {}};
+}
+
+inline bool every_cell(CellKind) { return true; }
+inline bool attacked_cell(CellKind kind) { return kind == CellKind::attacked; }
+
+/// A metric that is the share of samples with a property: Test::holds(row), and Test::unknown(row) where undecided.
+template <class Test>
+struct Rate {
+  static constexpr int kWords = 3;  // n, holds, unknown
+  ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
+    tally.add(0, 1);
+    tally.add(1, Test::holds(row) ? 1 : 0);
+    tally.add(2, Test::unknown(row) ? 1 : 0);
+  }
+  static Estimate finish(const std::uint64_t* s) { return rate_estimate(s[1], s[0], s[2]); }
+};
+
+}  // namespace assay

@@ -1,0 +1,20 @@
+// Share of all samples that are right when clean and that no iterate of the attack fools.
+#include "metrics/metric_kernel.hpp"
+
+namespace assay {
+namespace {
+
+struct Robust {
+  ASSAY_HD static bool holds(const SampleRow& row) {
+    return row.has(SampleRow::clean_correct) && !row.has(SampleRow::fooled_any) && !row.has(SampleRow::undecided);
+  }
+  ASSAY_HD static bool unknown(const SampleRow& row) {
+    return row.has(SampleRow::undecided) && !row.has(SampleRow::fooled_any);
+  }
+};
+ASSAY_METRIC("robust_accuracy",
+             "right when clean and fooled by no iterate (start included)/n, undecided: not robust, hi counts them; Wilson 95%",
+             Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish);
+
+}  // namespace
+}  // namespace assay

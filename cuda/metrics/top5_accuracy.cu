@@ -1,0 +1,15 @@
+// Share of samples whose label is among the five largest logits.
+#include "metrics/metric_kernel.hpp"
+
+namespace assay {
+namespace {
+
+struct Top5 {
+  ASSAY_HD static bool holds(const SampleRow& row) { return row.has(SampleRow::top5); }
+  ASSAY_HD static bool unknown(const SampleRow& row) { return row.has(SampleRow::undecided); }
+};
+ASSAY_METRIC("top5_accuracy", "label in the 5 largest/n, ties: lowest index first, undecided: wrong; Wilson 95%",
+             Rate<Top5>::kWords, every_cell, launch_metric<Rate<Top5>>, Rate<Top5>::finish);
+
+}  // namespace
+}  // namespace assay

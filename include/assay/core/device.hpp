@@ -1,0 +1,54 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define ASSAY_HD __host__ __device__ inline
+#else
+#define ASSAY_HD inline
+#endif
+
+struct CUstream_st;  // cudaStream_t without a CUDA header
+
+namespace assay {
+
+enum class Backend { cpu, cuda };
+
+/// Where buffers come from: the host's heap, or the device's caching allocator. Thread-safe.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  /// At least 64-byte aligned, uninitialised. Throws assay::Error when there is none left.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void deallocate(void* data) noexcept = 0;
+};
+Memory& host_memory();
+
+/// Where work runs. Passed first to everything that touches pixels or logits; never a global.
+struct Exec {
+  Backend backend = Backend::cpu;
+  CUstream_st* stream = nullptr;  ///< used when backend == cuda; all work of one Exec is ordered on it
+  Memory* memory = &host_memory();
+};
+
+/// Non-owning, contiguous batch N x C x H x W.
+template <class T>
+struct Images {
+  T* data = nullptr;
+  std::int64_t n = 0, c = 0, h = 0, w = 0;
+  ASSAY_HD std::int64_t plane() const { return h * w; }
+  ASSAY_HD std::int64_t dim() const { return c * h * w; }
+  ASSAY_HD std::int64_t size() const { return n * dim(); }
+};
+
+/// Ternaries, not fminf/fmaxf, which stop g++ vectorising. NaN goes to `lo`.
+ASSAY_HD float clamp(float v, float lo, float hi) {
+  const float low = v > lo ? v : lo;
+  return low < hi ? low : hi;
+}
+ASSAY_HD float clamp01(float v) { return clamp(v, 0.f, 1.f); }
+
+/// True for neither NaN nor infinity, whatever the compiler flags.
+ASSAY_HD bool finite(float v) { return v - v == 0.f; }
+
+}  // namespace assay

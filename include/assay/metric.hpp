@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "assay/core/device.hpp"
+#include "assay/core/registry.hpp"
+
+namespace assay {
+
+/// What is kept of one sample: 16 bytes, all that crosses to the host. Under an attack, prediction, confidence, nll and
+/// brier are those of the last iterate.
+struct SampleRow {
+  enum Flag : std::uint16_t {
+    correct = 1,         ///< prediction == label (arg-max ties: lowest index)
+    top5 = 2,            ///< fewer than 5 classes rank before the label
+    clean_correct = 4,   ///< right on the unperturbed image; attacks only
+    fooled_any = 8,      ///< some iterate, the first point included, is misclassified; attacks only
+    fooled_final = 16,   ///< the last iterate is misclassified; attacks only
+    undecided = 32,      ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
+  };
+  std::uint16_t prediction;
+  std::uint16_t flags;
+  float confidence;  ///< largest softmax probability
+  float nll;         ///< -log p[label]
+  float brier;       ///< sum over classes of (p - onehot)^2, 0..2
+
+  ASSAY_HD bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
+};
+static_assert(sizeof(SampleRow) == 16);
+
+enum class CellKind { clean, corrupted, attacked };
+
+/// A reported number. NaN means undefined and is written as null.
+struct Estimate {
+  double value, lo, hi, confidence;
+  std::map<std::string, std::vector<double>> curves;  ///< such as the bins of a reliability diagram
+};
+
+/// A statistic over samples. Its state is `words` 64-bit integers, all zero when empty; adding two states word by word
+/// merges them exactly, so batches, shards, order and device cannot change the result.
+struct Metric {
+  std::string definition;
+  int words = 0;
+  bool (*applies)(CellKind kind) = nullptr;
+  /// Adds `rows` to `state` (device memory) on exec.
+  void (*reduce)(const Exec& exec, const SampleRow* rows, std::int64_t n, std::uint64_t* state) = nullptr;
+  Estimate (*finish)(const std::uint64_t* state) = nullptr;
+  std::string profile = {};             ///< "" or the peer whose rule this variant follows
+  std::vector<Metric> profiles = {};    ///< variants of the same name, chosen with `--profile`
+};
+#define ASSAY_METRIC(name, ...) const ::assay::Registry<::assay::Metric>::Add assay_metric_{name, ::assay::Metric{__VA_ARGS__}}
+
+}  // namespace assay

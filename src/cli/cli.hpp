@@ -1,0 +1,100 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "assay/core/error.hpp"
+#include "assay/sweep.hpp"
+#include "engine/evaluate.hpp"
+#include "engine/plan.hpp"
+#include "engine/run.hpp"
+#include "engine/store.hpp"
+
+// The command line: parses and checks, calls the library, prints. stdout has results, stderr progress and messages.
+namespace assay::cli {
+
+/// Set by SIGINT, SIGTERM and SIGUSR1.
+StopFlag& stop_flag();
+/// From here on those signals ask for an orderly end instead of killing; a second one kills.
+void handle_signals();
+
+/// A verb: its options, and what it does; returns the exit code.
+using Action = std::function<ExitCode()>;
+struct Verb {
+  CLI::App* app;
+  Action action;
+};
+
+Verb add_run(CLI::App& app);
+Verb add_plan(CLI::App& app);
+Verb add_status(CLI::App& app);
+Verb add_merge(CLI::App& app);
+Verb add_list(CLI::App& app);
+Verb add_doctor(CLI::App& app);
+Verb add_attack(CLI::App& app);
+Verb add_corrupt(CLI::App& app);
+Verb add_score(CLI::App& app);
+
+/// Options that `attack`, `corrupt`, `run` and `plan` share.
+struct DeviceOptions {
+  std::string device;  ///< empty: the config's
+  int threads = 0;     ///< 0: the plan's, else one a processor
+};
+void add_device_options(CLI::App& app, DeviceOptions& options);
+
+/// "auto", "cpu", "cuda" or "cuda:N" as an Exec; says on stderr what auto chose. Throws assay::Error: exit 69 when CUDA is
+/// asked for and not there, exit 2 for another word.
+Exec choose_device(const std::string& device);
+
+/// A sweep with everything that a plan needs.
+struct Prepared {
+  Sweep sweep;
+  DataSet data;
+  Plan plan;
+  Exec exec;
+};
+/// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan, whose thread count is then taken
+/// unless --threads is given.
+Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
+
+/// Loads and probes a model; prints its hash and notes to stderr.
+std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients);
+
+/// What the run's progress says, on a terminal redrawn in place and otherwise a plain line every 30 s.
+class Progress final : public RunObserver {
+ public:
+  Progress();
+  ~Progress() override;
+  void progress(int done, int total, int reused, std::int64_t images, double share) override;
+  void failed(const std::string& cell, std::int64_t lo, std::int64_t hi, const std::string& why) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Versions, device and class, for run-info.json and doctor.
+nlohmann::json environment();
+
+/// Merges `plan` in `store`, writes every sink's file and run-info-free results, prints the table or JSON; exit code 0 or 3.
+ExitCode merge_and_print(const Plan& plan, const Store& store, bool json);
+
+/// Prints one JSON object to stdout.
+void print_json(const nlohmann::json& value);
+
+/// `--epsilon 0.1 --steps 20` left over on the command line, as config parameters of a registered perturbation.
+Params parse_params(const std::vector<std::string>& words);
+
+/// Model options of the command line (mean, std, output, classes, sha256).
+struct ModelOptions {
+  std::vector<double> mean, std;
+  std::string output, sha256;
+  int classes = 0;
+  ModelSpec spec(const std::string& path) const;
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+
+}  // namespace assay::cli

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+#include <omp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+
+#include "cli/cli.hpp"
+#include "torch/script_model.hpp"
+
+namespace assay::cli {
+namespace {
+
+/// The device part of a numerics class. Only this build's CPU backend exists here; "auto" therefore takes it.
+constexpr const char* kCpu = "cpu";
+
+}  // namespace
+
+void add_device_options(CLI::App& app, DeviceOptions& options) {
+  app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
+  app.add_option("--threads", options.threads, "CPU threads (default: the plan's, else one a processor)")->check(CLI::Range(1, 4096));
+}
+
+Exec choose_device(const std::string& device) {
+  if (device == kCpu) return {};
+  if (device != "auto" && device != "cuda" && !device.starts_with("cuda:"))
+    throw Error(ExitCode::usage, "unknown device '" + device + "'", "expected auto, cpu, cuda or cuda:N");
+  std::string why_not;
+  if (!cuda_available(why_not)) {
+    if (device == "auto") {
+      fmt::print(stderr, "device: cpu ({})\n", why_not);
+      return {};
+    }
+    throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not, "use --device cpu or --device auto");
+  }
+  throw Error(ExitCode::internal, "a CUDA device was found by a build without the CUDA backend");
+}
+
+Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out) {
+  Prepared p;
+  p.sweep = read_sweep(config);
+  if (!options.device.empty()) p.sweep.device = options.device;
+  p.exec = choose_device(p.sweep.device);
+  int threads = options.threads;
+  if (threads == 0 && !out.empty())
+    if (const auto there = Store(out).plan()) threads = static_cast<int>(there->threads);
+  if (threads == 0) threads = omp_get_num_procs();
+  set_threads(threads);
+  p.data = load_data(p.sweep.source, p.sweep.base);
+  std::vector<std::string> digests;
+  for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
+  auto numerics = torch_numerics();
+  numerics["device"] = kCpu;
+  p.plan = make_plan(p.sweep, p.data, digests, numerics, threads);
+  return p;
+}
+
+std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients) {
+  LoadedModel loaded = load_script_model(spec, data, static_cast<int>(batch), gradients);
+  fmt::print(stderr, "model {}: {}, sha256 {}\n", spec.name, spec.path.filename().string(), loaded.sha256);
+  for (const std::string& note : loaded.notes) fmt::print(stderr, "note: model {}: {}\n", spec.name, note);
+  return std::move(loaded.model);
+}
+
+nlohmann::json environment() {
+  return {{"version", ASSAY_VERSION}, {"numerics", torch_numerics()}, {"processors", omp_get_num_procs()},
+          {"device", kCpu},           {"backends", {kCpu}}};
+}
+
+ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {
+  PlanStatus status;
+  const Results results = merge_units(plan, store, status);
+  std::uint64_t undecided = 0;
+  for (const CellResult& cell : results.cells) undecided += cell.undecided;
+  for (const auto& [name, sink] : Registry<Sink>::all())
+    if (!sink.file.empty()) store.write(sink.file, sink.render(results));
+  const std::string path = (store.root() / "results.json").string();
+  if (json)
+    print_json({{"schema", 1}, {"plan_id", plan.id}, {"results", path},
+                {"units", {{"planned", status.units}, {"done", status.done}, {"failed", status.failed}}}, {"undecided", undecided}});
+  else
+    fmt::print("{}\nresults: {}\n", Registry<Sink>::find("table")->render(results), path);
+  if (undecided > 0)
+    fmt::print(stderr, "warning: {} samples over all cells are undecided (outputs not finite, or their unit failed); they count as wrong and not robust\n", undecided);
+  if (status.failed > 0) {
+    fmt::print(stderr, "warning: {} of {} units failed, see {}; running again retries them\n", status.failed, status.units,
+               (store.root() / "failures").string());
+    return ExitCode::units_failed;
+  }
+  return ExitCode::done;
+}
+
+Params parse_params(const std::vector<std::string>& words) {
+  Params params;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (!words[i].starts_with("--") || words[i].size() < 3)
+      throw Error(ExitCode::usage, "unexpected argument '" + words[i] + "'", "parameters are given as --name value");
+    std::string name = words[i].substr(2), value;
+    if (const auto equals = name.find('='); equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    } else if (i + 1 < words.size()) {
+      value = words[++i];
+    } else {
+      throw Error(ExitCode::usage, "--" + name + " has no value");
+    }
+    std::int64_t whole = 0;
+    const char* end = value.data() + value.size();
+    if (value == "true" || value == "false")
+      params[name] = value == "true";
+    else if (const auto r = std::from_chars(value.data(), end, whole); r.ec == std::errc{} && r.ptr == end)
+      params[name] = whole;
+    else
+      params[name] = value;  // decimals and fractions stay texts, which the checker reads as it does in a config
+  }
+  return params;
+}
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("--mean", options.mean, "mean a channel that the model's input is normalised with");
+  app.add_option("--std", options.std, "standard deviation a channel");
+  app.add_option("--output", options.output, "element of a tuple or key of a dict that the model returns");
+  app.add_option("--classes", options.classes, "classes of the model's head, where it is wider than the data");
+  app.add_option("--sha256", options.sha256, "digest that the model's file must have");
+}
+
+ModelSpec ModelOptions::spec(const std::string& path) const {
+  ModelSpec spec;
+  spec.path = path;
+  spec.name = spec.path.stem().string();
+  if (mean.size() != std.size()) throw Error(ExitCode::usage, "--mean and --std need the same number of values");
+  for (const double s : std)
+    if (!(s > 0)) throw Error(ExitCode::usage, "--std must be above 0");
+  spec.mean = mean;
+  spec.std = std;
+  if (!output.empty()) {
+    std::int64_t index = 0;
+    const auto r = std::from_chars(output.data(), output.data() + output.size(), index);
+    if (r.ec == std::errc{} && r.ptr == output.data() + output.size())
+      spec.output = index;
+    else
+      spec.output = output;
+  }
+  if (classes > 0) spec.classes = classes;
+  spec.sha256 = sha256;
+  return spec;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include "assay/attack.hpp"
+#include "assay/corruption.hpp"
+#include "assay/loss.hpp"
+#include "assay/metric.hpp"
+#include "assay/results.hpp"
+#include "assay/source.hpp"
+#include "cli/cli.hpp"
+#include "core/text.hpp"
+
+namespace assay::cli {
+namespace {
+
+using nlohmann::json;
+
+json param_json(const ParamSpec& spec) {
+  static constexpr const char* kTypes[] = {"bool", "int", "float", "string"};
+  json fallback = std::visit(
+      [](const auto& v) -> json {
+        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>)
+          return nullptr;
+        else
+          return v;
+      },
+      spec.fallback);
+  if (fallback.is_null() && !spec.default_rule.empty()) fallback = spec.default_rule;
+  const auto bound = [](double v) { return std::abs(v) <= 1e300 ? json(v) : json(nullptr); };
+  json out = {{"name", spec.name}, {"type", kTypes[static_cast<int>(spec.type)]}, {"about", spec.about},
+              {"default", fallback}, {"min", bound(spec.min)}, {"max", bound(spec.max)}};
+  if (!spec.choices.empty()) out["choices"] = spec.choices;
+  return out;
+}
+
+json everything() {
+  json all = json::array();
+  const auto add = [&](const char* kind, const std::string& name, const std::string& about, const std::string& source,
+                       const std::vector<ParamSpec>& params) {
+    json list = json::array();
+    for (const ParamSpec& spec : params) list.push_back(param_json(spec));
+    all.push_back({{"kind", kind}, {"name", name}, {"about", about}, {"source", source}, {"params", list}});
+  };
+  for (const auto& [name, e] : Registry<AttackEntry>::all()) add("attack", name, e.about, e.source, e.params);
+  for (const auto& [name, e] : Registry<Corruption>::all()) add("corruption", name, e.about, e.source, corruption_params());
+  for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
+  for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
+  for (const auto& [name, e] : Registry<Source>::all()) add("source", name, e.about, e.takes_path ? name + ":PATH" : name, {});
+  for (const auto& [name, e] : Registry<Sink>::all()) add("sink", name, e.about, e.file, {});
+  return all;
+}
+
+struct Options {
+  std::string kind;
+  bool json = false;
+};
+
+ExitCode list(const Options& options) {
+  json chosen = json::array();
+  std::vector<std::string> kinds;
+  for (const json& entry : everything()) {
+    const auto kind = entry["kind"].get<std::string>();
+    if (kinds.empty() || kinds.back() != kind) kinds.push_back(kind);
+    if (options.kind.empty() || options.kind == kind || options.kind == kind + "s") chosen.push_back(entry);
+  }
+  if (chosen.empty())
+    throw Error(ExitCode::usage, "unknown kind '" + options.kind + "'", did_you_mean(options.kind, kinds));
+  if (options.json) {
+    print_json(chosen);
+    return ExitCode::done;
+  }
+  std::string kind;
+  for (const json& entry : chosen) {
+    if (entry["kind"] != kind) {
+      fmt::print("{}{}s\n", kind.empty() ? "" : "\n", entry["kind"].get<std::string>());
+      kind = entry["kind"].get<std::string>();
+    }
+    fmt::print("  {:<22} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
+    if (kind == "corruption") continue;  // all take the same two
+    for (const json& p : entry["params"])
+      fmt::print("      {:<18} {}{}\n", p["name"].get<std::string>(), p["about"].get<std::string>(),
+                 p["default"].is_null() ? std::string(" (required)")
+                                        : " (default " + (p["default"].is_string() ? p["default"].get<std::string>() : p["default"].dump()) + ")");
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+Verb add_list(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("list", "Attacks, corruptions, losses, metrics, sources and sinks");
+  verb->add_option("kind", options->kind, "only this kind");
+  verb->add_flag("--json", options->json, "print JSON");
+  return {verb, [options] { return list(*options); }};
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "cli/cli.hpp"
+
+namespace assay::cli {
+
+StopFlag& stop_flag() {
+  static StopFlag flag{false};
+  return flag;
+}
+
+namespace {
+
+static_assert(StopFlag::is_always_lock_free, "set from a signal handler");
+
+extern "C" void on_signal(int signal) {
+  stop_flag().store(true, std::memory_order_relaxed);
+  std::signal(signal, SIG_DFL);
+}
+
+int complain(const Error& e) {
+  fmt::print(stderr, "error: {}\n", e.what());
+  if (!e.hint().empty()) fmt::print(stderr, "hint:  {}\n", e.hint());
+  return static_cast<int>(e.code());
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app{"assay: tells whether a trained model can be trusted beyond its accuracy"};
+  app.set_version_flag("--version", ASSAY_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 2 command line or config, 3 some units failed, 4 merge incomplete, 65 model or data,\n"
+             "69 device, 70 internal, 73 cannot write, 75 interrupted (run the same command again).");
+  std::vector<Verb> verbs;
+  for (const auto add : {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score})
+    verbs.push_back(add(app));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return complain(Error(ExitCode::usage, e.what(), "see `assay --help` or `assay VERB --help`"));
+  }
+  for (const Verb& verb : verbs)
+    if (verb.app->parsed()) return static_cast<int>(verb.action());
+  return static_cast<int>(ExitCode::usage);
+}
+
+}  // namespace
+
+void handle_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_signal);
+}
+
+void print_json(const nlohmann::json& value) { fmt::print("{}\n", value.dump(1)); }
+
+}  // namespace assay::cli
+
+int main(int argc, char** argv) {
+  using namespace assay;
+  try {
+    const int code = cli::run_program(argc, argv);
+    if (std::fflush(stdout) != 0)
+      return cli::complain(Error(ExitCode::cannot_write, "cannot write to standard output"));
+    return code;
+  } catch (const Error& e) {
+    return cli::complain(e);
+  } catch (const std::bad_alloc&) {
+    return cli::complain(Error(ExitCode::internal, "out of memory", "use a smaller batch"));
+  } catch (const std::exception& e) {
+    return cli::complain(Error(ExitCode::internal, std::string("internal error: ") + e.what()));
+  }
+}

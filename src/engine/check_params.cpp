@@ -1,0 +1,205 @@
+#include "engine/check_params.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "assay/attack.hpp"
+#include "assay/core/error.hpp"
+#include "assay/corruption.hpp"
+#include "core/text.hpp"
+#include "engine/config_tree.hpp"
+
+namespace assay {
+namespace {
+
+std::optional<double> parse_real(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+/// "0.1" or "4/255"; the quotient is the nearest double, the same as 4.0 / 255.0 in any language.
+std::optional<double> parse_fraction(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) return parse_real(text);
+  const auto numerator = parse_real(std::string_view(text).substr(0, slash));
+  const auto denominator = parse_real(std::string_view(text).substr(slash + 1));
+  if (!numerator || !denominator || *denominator == 0) return std::nullopt;
+  return *numerator / *denominator;
+}
+
+bool is_number(const ParamSpec& spec) {
+  return spec.type == ParamType::integer || spec.type == ParamType::real;
+}
+
+Param numbers_read(const ParamSpec& spec, const Param& given, const std::string& where) {
+  const auto* text = std::get_if<std::string>(&given);
+  if (text == nullptr || !is_number(spec)) return given;
+  const auto value = parse_fraction(*text);
+  if (!value) {
+    config_error(where, fmt::format("{} = {}: {} is expected, such as {}", spec.name, shown(given), expected(spec),
+                                    spec.type == ParamType::real ? "0.1 or \"4/255\"" : "20"));
+  }
+  return *value;
+}
+
+std::string range(const ParamSpec& spec) {
+  if (std::isinf(spec.max)) return fmt::format("must be at least {}", spec.min);
+  if (std::isinf(spec.min)) return fmt::format("must be at most {}", spec.max);
+  return fmt::format("must be between {} and {}", spec.min, spec.max);
+}
+
+std::optional<double> as_real(const Param& param) {
+  if (const auto* integer = std::get_if<std::int64_t>(&param)) return static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(&param)) return *real;
+  return std::nullopt;
+}
+
+/// In the spec's type, or nothing. 20.0 is a whole number: JSON does not tell it from 20.
+std::optional<Param> converted(const ParamSpec& spec, const Param& given) {
+  switch (spec.type) {
+    case ParamType::boolean:
+      if (std::holds_alternative<bool>(given)) return given;
+      break;
+    case ParamType::text:
+      if (std::holds_alternative<std::string>(given)) return given;
+      break;
+    case ParamType::real:
+      if (const auto real = as_real(given)) return *real;
+      break;
+    case ParamType::integer:
+      if (std::holds_alternative<std::int64_t>(given)) return given;
+      // 2^63 is the first double that does not fit.
+      if (const auto* real = std::get_if<double>(&given);
+          real && *real == std::trunc(*real) && std::abs(*real) < 0x1p63)
+        return static_cast<std::int64_t>(*real);
+      break;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> names_of(const std::vector<ParamSpec>& specs) {
+  std::vector<std::string> names;
+  for (const ParamSpec& spec : specs) names.push_back(spec.name);
+  return names;
+}
+
+}  // namespace
+
+std::string word(Perturbation::Kind kind) {
+  return kind == Perturbation::Kind::attack ? "attack" : "corruption";
+}
+
+const std::vector<ParamSpec>& corruption_params() {
+  static const std::vector<ParamSpec> params = {
+      {.name = "severity", .type = ParamType::integer, .about = "1 (mild) to 5 (severe)", .min = 1, .max = 5},
+      {.name = "table",
+       .type = ParamType::text,
+       .about = "constants of CIFAR-10-C (32) or ImageNet-C (224); auto: by image size",
+       .fallback = "auto",
+       .choices = {"auto", "32", "224"}},
+  };
+  return params;
+}
+
+const std::vector<ParamSpec>& params_of(Perturbation::Kind kind, const std::string& name, const std::string& where) {
+  const AttackEntry* attack = Registry<AttackEntry>::find(name);
+  const Corruption* corruption = Registry<Corruption>::find(name);
+  const bool is_attack = kind == Perturbation::Kind::attack;
+  if (is_attack && attack != nullptr) return attack->params;
+  if (!is_attack && corruption != nullptr) return corruption_params();
+  std::string message = fmt::format("unknown {} '{}'; ", word(kind), shortened(name));
+  if (attack != nullptr || corruption != nullptr) {
+    message += is_attack ? "it is a corruption" : "it is an attack";
+  } else {
+    message += did_you_mean(name, is_attack ? keys(Registry<AttackEntry>::all()) : keys(Registry<Corruption>::all()));
+  }
+  config_error(where, message, "`assay list` names all of them");
+}
+
+std::string expected(const ParamSpec& spec) {
+  switch (spec.type) {
+    case ParamType::boolean:
+      return "true or false";
+    case ParamType::integer:
+      return "a whole number";
+    case ParamType::real:
+      return "a number";
+    case ParamType::text:
+      break;
+  }
+  return spec.choices.empty() ? "a text" : "a text, one of \"" + join(spec.choices, "\", \"") + "\",";
+}
+
+Param checked(const ParamSpec& spec, const Param& given, const std::string& where) {
+  const auto fail = [&](const std::string& message) {
+    config_error(where, fmt::format("{} = {}: {}", spec.name, shown(given), message));
+  };
+  const auto real = as_real(given);
+  if (is_number(spec) && real && !std::isfinite(*real)) fail("a finite number is expected");
+  const std::optional<Param> value = converted(spec, given);
+  if (!value) fail(expected(spec) + " is expected");
+  if (is_number(spec) && (*real < spec.min || *real > spec.max)) fail(range(spec));
+  const auto* text = std::get_if<std::string>(&*value);
+  if (text != nullptr && !spec.choices.empty() && std::ranges::find(spec.choices, *text) == spec.choices.end()) {
+    fail("not a choice; " + did_you_mean(*text, spec.choices));
+  }
+  return *value;
+}
+
+Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,
+                                   const std::function<std::string(const std::string& key)>& where_of) {
+  const std::vector<ParamSpec>& specs = params_of(kind, name, where_of(""));
+  const std::vector<std::string> names = names_of(specs);
+  for (const auto& [key, value] : given) {
+    if (std::ranges::find(names, key) != names.end()) continue;
+    config_error(where_of(key), fmt::format("{} '{}' has no parameter '{}'; {}", word(kind), name, shortened(key),
+                                            did_you_mean(key, names)));
+  }
+
+  Perturbation result{kind, name, {}};
+  for (const ParamSpec& spec : specs) {
+    if (const auto it = given.find(spec.name); it != given.end()) {
+      const std::string where = where_of(spec.name);
+      result.params[spec.name] = checked(spec, numbers_read(spec, it->second, where), where);
+    } else if (!std::holds_alternative<std::monostate>(spec.fallback)) {
+      std::visit(
+          [&](const auto& fallback) {
+            if constexpr (!std::is_same_v<decltype(fallback), const std::monostate&>) {
+              result.params[spec.name] = checked(spec, Param(fallback), where_of(""));
+            }
+          },
+          spec.fallback);
+    } else if (spec.default_rule.empty()) {
+      config_error(where_of(""), fmt::format("missing '{}': {} '{}' needs it", spec.name, word(kind), name));
+    }
+  }
+
+  const AttackEntry* attack = kind == Perturbation::Kind::attack ? Registry<AttackEntry>::find(name) : nullptr;
+  if (attack != nullptr && attack->complete != nullptr) attack->complete(result.params);
+  for (const ParamSpec& spec : specs) {
+    const auto it = result.params.find(spec.name);
+    if (it == result.params.end()) {
+      throw Error(ExitCode::internal, fmt::format("{} '{}' left its parameter '{}' open", word(kind), name, spec.name));
+    }
+    // A value that the user did not write needs its origin said, or its refusal cannot be understood.
+    const bool computed = !given.contains(spec.name) && !spec.default_rule.empty();
+    it->second = checked(spec, it->second, where_of(spec.name) + (computed ? ": default " + spec.default_rule : ""));
+  }
+  return result;
+}
+
+Perturbation check_perturbation(Perturbation::Kind kind, const std::string& name, Params given,
+                                const std::string& where) {
+  return complete_perturbation(kind, name, given, [&](const std::string&) { return where; });
+}
+
+}  // namespace assay

@@ -1,0 +1,44 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "assay/corruption.hpp"
+#include "assay/source.hpp"
+#include "engine/evaluate.hpp"
+
+namespace assay {
+
+/// What to corrupt, and what to keep of it.
+struct CorruptRequest {
+  std::string name;
+  CorruptionArgs args;
+  std::uint64_t seed = 0;
+  std::int64_t lo = 0, hi = 0;  ///< samples
+  bool floats = false, draws = false;
+};
+
+/// Corrupted samples on the host. C is the data's.
+struct CorruptedImages {
+  std::vector<std::uint8_t> bytes;                   ///< n x C x H x W
+  std::vector<float> floats;                         ///< n x C x H x W before quantisation (gray: luma), when asked for
+  std::map<std::string, std::vector<float>> draws;   ///< n x 3 x H x W each, when asked for
+};
+
+/// Corrupts samples of `data` exactly as a sweep does. Throws assay::Error (exit 65) for data without uint8 images, and
+/// Interrupted.
+CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request, const StopFlag& stop);
+
+/// n x C x H x W to n x H x W x C.
+template <class T>
+std::vector<T> channels_last(const std::vector<T>& planar, std::int64_t c, std::int64_t plane) {
+  std::vector<T> out(planar.size());
+  const auto channels = static_cast<std::size_t>(c), pixels = static_cast<std::size_t>(plane);
+  for (std::size_t i = 0; i < planar.size(); ++i) {
+    const std::size_t image = i / (channels * pixels), channel = i / pixels % channels, pixel = i % pixels;
+    out[(image * pixels + pixel) * channels + channel] = planar[i];
+  }
+  return out;
+}
+
+}  // namespace assay

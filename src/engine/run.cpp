@@ -1,0 +1,171 @@
+#include "engine/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "assay/core/error.hpp"
+
+namespace assay {
+
+RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs, const Store& store,
+                    const ModelLoader& load, const StopFlag& stop, RunObserver& observer) {
+  RunSummary summary;
+  summary.cells.resize(plan.cells.size());
+  const auto unit_at = [&](int u) -> const Unit& { return plan.units[static_cast<std::size_t>(u)]; };
+  const auto model_of = [&](int u) { return plan.cells[static_cast<std::size_t>(unit_at(u).cell)].model; };
+
+  struct Todo {
+    const Job* job;
+    std::vector<int> missing;
+    double cost;
+  };
+  std::vector<Todo> todo;
+  double missing_cost = 0, done_cost = 0;
+  for (const int j : jobs) {
+    const Job& job = plan.jobs[static_cast<std::size_t>(j)];
+    std::vector<int> missing;
+    for (const int unit : job.units) {
+      ++summary.planned;
+      if (store.read(unit_at(unit)))
+        ++summary.reused;
+      else
+        missing.push_back(unit);
+    }
+    if (missing.empty()) continue;
+    const double cost = job.cost * static_cast<double>(missing.size()) / static_cast<double>(job.units.size());
+    missing_cost += cost;
+    todo.push_back({&job, std::move(missing), cost});
+  }
+
+  std::int64_t images = 0;
+  int done = summary.reused;
+  const auto report = [&] {
+    observer.progress(done, summary.planned, summary.reused, images, missing_cost > 0 ? done_cost / missing_cost : 1.0);
+  };
+  report();
+  if (todo.empty()) return summary;
+
+  std::vector<std::unique_ptr<Model>> models(plan.models.size());
+  for (const Todo& t : todo)
+    for (const int unit : t.missing) {
+      auto& model = models[static_cast<std::size_t>(model_of(unit))];
+      if (model == nullptr && !stop) model = load(model_of(unit));
+    }
+  Evaluator evaluator(exec, data, plan.batch, plan.seed, stop);
+  try {
+    for (const Todo& t : todo) {
+      const Unit& range = unit_at(t.missing.front());
+      const Perturbation* perturbation =
+          t.job->perturbation < 0 ? nullptr : &plan.perturbations[static_cast<std::size_t>(t.job->perturbation)];
+      if (stop) throw Interrupted{};
+      std::vector<Model*> asked;
+      for (const int unit : t.missing) asked.push_back(models[static_cast<std::size_t>(model_of(unit))].get());
+      std::vector<UnitResult> results;
+      if (perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack)
+        results.push_back(evaluator.attacked(*perturbation, range.lo, range.hi, *asked.front()));
+      else
+        results = evaluator.plain(perturbation, range.lo, range.hi, asked);
+      for (std::size_t i = 0; i < t.missing.size(); ++i) {
+        const Unit& unit = unit_at(t.missing[i]);
+        const UnitResult& result = results[i];
+        auto& time = summary.cells[static_cast<std::size_t>(unit.cell)];
+        time.seconds += result.seconds;
+        time.model_seconds += result.model_seconds;
+        summary.seconds += result.seconds;
+        summary.model_seconds += result.model_seconds;
+        if (result.error.empty()) {
+          store.commit(plan, unit, result);
+          ++summary.computed;
+          ++done;
+          images += unit.hi - unit.lo;
+        } else {
+          store.record_failure(plan, unit, result.error);
+          ++summary.failed;
+          observer.failed(plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)]), unit.lo, unit.hi, result.error);
+        }
+      }
+      done_cost += t.cost;
+      report();
+    }
+  } catch (const Interrupted&) {
+    summary.interrupted = true;
+  }
+  return summary;
+}
+
+PlanStatus plan_status(const Plan& plan, const Store& store) {
+  PlanStatus status;
+  status.units = static_cast<int>(plan.units.size());
+  for (const Unit& unit : plan.units) {
+    if (store.read(unit))
+      ++status.done;
+    else if (store.failure(unit))
+      ++status.failed;
+  }
+  return status;
+}
+
+Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
+  Results results;
+  results.source = plan.source;
+  std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
+  for (const Cell& cell : plan.cells) {
+    CellResult result;
+    result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
+    if (cell.perturbation >= 0) result.perturbation = {plan.perturbations[static_cast<std::size_t>(cell.perturbation)]};
+    result.kind = plan.kind(cell);
+    results.cells.push_back(std::move(result));
+  }
+  status = {};
+  status.units = static_cast<int>(plan.units.size());
+  std::string missing;
+  for (const Unit& unit : plan.units) {
+    const auto at = static_cast<std::size_t>(unit.cell);
+    CellResult& cell = results.cells[at];
+    auto record = store.read(unit);
+    if (record) {
+      ++status.done;
+    } else if (store.failure(unit)) {
+      ++status.failed;
+      record.emplace();  // fail closed: every sample of it is undecided
+      record->rows.assign(static_cast<std::size_t>(unit.hi - unit.lo), {0xFFFF, SampleRow::undecided, 0.f, 0.f, 0.f});
+      if (std::find(cell.flags.begin(), cell.flags.end(), "failed_units") == cell.flags.end())
+        cell.flags.emplace_back("failed_units");
+    } else {
+      if (missing.empty())
+        missing = fmt::format("{}, images {} to {}", plan.describe(plan.cells[at]), unit.lo, unit.hi - 1);
+      continue;
+    }
+    cell.n += record->rows.size();
+    for (const SampleRow& row : record->rows) cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
+    cell.passes.forward += record->passes.forward;
+    cell.passes.backward += record->passes.backward;
+    for (const std::string& name : plan.metrics) {
+      const Metric& metric = *Registry<Metric>::find(name);
+      if (!metric.applies(cell.kind)) continue;
+      auto& total = states[at][name];
+      total.resize(static_cast<std::size_t>(metric.words));
+      auto found = record->states.find(name);
+      std::vector<std::uint64_t> own(static_cast<std::size_t>(metric.words));
+      if (found != record->states.end() && found->second.size() == own.size())
+        own = found->second;
+      else  // a unit from before this metric existed
+        metric.reduce(Exec{}, record->rows.data(), static_cast<std::int64_t>(record->rows.size()), own.data());
+      for (std::size_t w = 0; w < own.size(); ++w) total[w] += own[w];
+    }
+  }
+  if (status.missing() > 0)
+    throw Error(ExitCode::merge_incomplete,
+                fmt::format("{} of {} units are missing in '{}' (the first: {})", status.missing(), status.units,
+                            store.root().string(), missing),
+                "run the sweep again, or its other shards, then `assay merge " + store.root().string() + "`");
+  for (std::size_t c = 0; c < results.cells.size(); ++c) {
+    CellResult& cell = results.cells[c];
+    if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
+    for (const auto& [name, state] : states[c]) cell.metrics[name] = Registry<Metric>::find(name)->finish(state.data());
+  }
+  return results;
+}
+
+}  // namespace assay

@@ -1,0 +1,230 @@
+#include "engine/store.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "assay/core/error.hpp"
+#include "core/sha256.hpp"
+#include "data/npy.hpp"
+
+namespace assay {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr const char* kColumns =
+    "[('prediction', '<u2'), ('flags', '<u2'), ('confidence', '<f4'), ('nll', '<f4'), ('brier', '<f4')]";
+
+[[noreturn]] void cannot_write(const fs::path& file, int error) {
+  throw Error(ExitCode::cannot_write, "cannot write '" + file.string() + "': " + std::strerror(error),
+              "make room or choose another --out, then run the same command again: what is committed is kept");
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+void sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) cannot_write(folder, errno);
+  ::fsync(fd);  // some file systems refuse to sync a folder; the rename is then as durable as they make it
+  ::close(fd);
+}
+
+/// A new file that is removed unless it was renamed into place.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const fs::path& target) : target_(target) {
+    static std::atomic<unsigned> serial{0};
+    path_ = target.parent_path() / ("." + target.filename().string() + "." + host_name() + "." + std::to_string(::getpid()) +
+                                    "." + std::to_string(serial++));
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd_ < 0 && errno == EEXIST) {  // left by a killed process that had our number
+      ::unlink(path_.c_str());
+      fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    }
+    if (fd_ < 0) cannot_write(target, errno);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (fd_ >= 0) ::close(fd_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  void write(const std::string& content) const {
+    std::size_t done = 0;
+    while (done < content.size()) {
+      const ssize_t wrote = ::write(fd_, content.data() + done, content.size() - done);
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) cannot_write(target_, errno);
+      done += static_cast<std::size_t>(wrote);
+    }
+  }
+  void rename() {
+    if (::fsync(fd_) != 0) cannot_write(target_, errno);
+    const int closed = ::close(fd_);
+    fd_ = -1;
+    if (closed != 0) cannot_write(target_, errno);
+    if (::rename(path_.c_str(), target_.c_str()) != 0) cannot_write(target_, errno);
+    path_.clear();
+    sync_folder(target_.parent_path());
+  }
+
+ private:
+  fs::path target_, path_;
+  int fd_ = -1;
+};
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) cannot_write(folder, error.value());
+}
+
+std::string columns(const std::vector<SampleRow>& rows) {
+  return npy_bytes(kColumns, {static_cast<std::int64_t>(rows.size())}, rows.data(), rows.size() * sizeof(SampleRow));
+}
+
+json parse(const std::string& text) { return json::parse(text, nullptr, false); }
+
+}  // namespace
+
+void write_file(const fs::path& file, const std::string& content) {
+  make_folder(file.parent_path().empty() ? fs::path(".") : file.parent_path());
+  TemporaryFile temporary(file.parent_path().empty() ? fs::path(".") / file : file);
+  temporary.write(content);
+  temporary.rename();
+}
+
+std::optional<std::string> read_file(const fs::path& file) {
+  errno = 0;
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw Error(ExitCode::input, "cannot read '" + file.string() + "': " + std::strerror(errno));
+  }
+  std::ostringstream all;
+  all << in.rdbuf();
+  if (in.bad()) throw Error(ExitCode::input, "cannot read '" + file.string() + "': " + std::strerror(errno));
+  return std::move(all).str();
+}
+
+void Store::write(const fs::path& relative, const std::string& content) const { write_file(root_ / relative, content); }
+
+std::optional<Plan> Store::plan() const {
+  const auto text = read_file(root_ / "plan.json");
+  if (!text) return std::nullopt;
+  const std::string where = "'" + (root_ / "plan.json").string() + "': ";
+  const json content = parse(*text);
+  if (content.is_discarded())
+    throw Error(ExitCode::input, where + "not JSON", "remove the folder, or choose another --out");
+  try {
+    return plan_from_json(content);
+  } catch (const Error& e) {
+    throw Error(e.code(), where + e.what(), "remove the folder, or choose another --out");
+  }
+}
+
+void Store::claim(const Plan& plan) const {
+  const auto there = this->plan();
+  if (there && there->id != plan.id) {
+    std::string differs = "settings";
+    const json a = to_json(*there), b = to_json(plan);
+    for (const char* part : {"perturbations", "models", "data", "numerics", "threads", "unit_size", "batch", "seed"})
+      if (a.at(part) != b.at(part)) differs = part;
+    throw Error(ExitCode::input,
+                "'" + root_.string() + "' holds another plan (" + there->id.substr(0, 12) + ", this sweep's is " +
+                    plan.id.substr(0, 12) + "; they differ in " + differs + ")",
+                "choose another --out, or remove that folder to start afresh");
+  }
+  if (!there || there->metrics != plan.metrics) write("plan.json", to_json(plan).dump(1) + "\n");
+}
+
+fs::path Store::unit_path(const Unit& unit, const char* extension) const {
+  return root_ / "units" / unit.key.substr(0, 2) / (unit.key + extension);
+}
+
+std::optional<UnitRecord> Store::read(const Unit& unit) const {
+  const auto text = read_file(unit_path(unit, ".json"));
+  if (!text) return std::nullopt;
+  const json content = parse(*text);
+  try {
+    const json& payload = content.at("payload");
+    if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
+    const auto file = read_file(unit_path(unit, ".npy"));
+    if (!file || payload.at("columns_sha256") != sha256(*file)) return std::nullopt;
+    UnitRecord record;
+    const std::string header = npy_header(kColumns, {unit.hi - unit.lo});
+    record.rows.resize(static_cast<std::size_t>(unit.hi - unit.lo));
+    if (file->size() != header.size() + record.rows.size() * sizeof(SampleRow)) return std::nullopt;
+    std::memcpy(record.rows.data(), file->data() + header.size(), record.rows.size() * sizeof(SampleRow));
+    record.passes = {payload.at("forward").get<std::uint64_t>(), payload.at("backward").get<std::uint64_t>()};
+    record.states = payload.at("states").get<decltype(record.states)>();
+    return record;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result) const {
+  const std::string rows = columns(result.rows);
+  const json payload = {{"schema", 1},
+                        {"key", unit.key},
+                        {"lo", unit.lo},
+                        {"hi", unit.hi},
+                        {"forward", result.passes.forward},
+                        {"backward", result.passes.backward},
+                        {"states", result.states},
+                        {"columns_sha256", sha256(rows)}};
+  const fs::path path = unit_path(unit, ".json");
+  if (read(unit)) {
+    if (parse(*read_file(path)).at("payload") == payload) return;
+    record_failure(plan, unit, "nondeterminism: computed twice with different results");
+    throw Error(ExitCode::internal, "unit " + unit.key.substr(0, 12) + " was computed twice with different results",
+                "the model or the machine is not deterministic");
+  }
+  const json content = {
+      {"payload", payload},
+      {"sha256", sha256(payload.dump())},
+      {"meta", {{"host", host_name()}, {"seconds", result.seconds}, {"model_seconds", result.model_seconds},
+                {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])}, {"version", ASSAY_VERSION}}}};
+  write_file(unit_path(unit, ".npy"), rows);
+  write_file(path, content.dump() + "\n");
+  forget_failure(unit);
+}
+
+std::optional<std::string> Store::failure(const Unit& unit) const {
+  const auto text = read_file(root_ / "failures" / (unit.key + ".json"));
+  if (!text) return std::nullopt;
+  const json content = parse(*text);
+  return content.is_object() && content.contains("error") && content["error"].is_string()
+             ? content["error"].get<std::string>()
+             : "unknown";
+}
+
+void Store::record_failure(const Plan& plan, const Unit& unit, const std::string& why) const {
+  const json content = {{"key", unit.key}, {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])},
+                        {"lo", unit.lo},   {"hi", unit.hi},
+                        {"error", why}};
+  write(fs::path("failures") / (unit.key + ".json"), content.dump(1) + "\n");
+}
+
+void Store::forget_failure(const Unit& unit) const {
+  std::error_code ignored;  // none there is the usual case
+  fs::remove(root_ / "failures" / (unit.key + ".json"), ignored);
+}
+
+}  // namespace assay

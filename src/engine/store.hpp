@@ -1,0 +1,58 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/evaluate.hpp"
+#include "engine/plan.hpp"
+
+namespace assay {
+
+/// A committed unit as read back.
+struct UnitRecord {
+  std::vector<SampleRow> rows;
+  Passes passes;
+  std::map<std::string, std::vector<std::uint64_t>> states;
+};
+
+/// The output folder: plan.json, units/ab/<key>.json (the commit record) with <key>.npy beside it, failures/<key>.json.
+/// Everything is written to a temporary file in the same folder, synced and renamed, so a file is whole or absent.
+/// Any number of processes may share one. Every method that writes throws assay::Error (exit 73) when it can't.
+class Store {
+ public:
+  explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
+
+  const std::filesystem::path& root() const { return root_; }
+
+  /// The plan in the folder, if there is one. Throws assay::Error (exit 65) when it is damaged.
+  std::optional<Plan> plan() const;
+  /// Makes the folder hold `plan`. Throws assay::Error (exit 65) when it holds another one; a plan that differs only in
+  /// its metrics replaces it.
+  void claim(const Plan& plan) const;
+
+  /// The committed unit, if it is there, whole and intact; a damaged one counts as absent.
+  std::optional<UnitRecord> read(const Unit& unit) const;
+  /// Commits a unit. An intact one that is there already stays; if it differs, throws assay::Error (exit 70).
+  void commit(const Plan& plan, const Unit& unit, const UnitResult& result) const;
+
+  /// Why a unit failed, if it is recorded to have.
+  std::optional<std::string> failure(const Unit& unit) const;
+  void record_failure(const Plan& plan, const Unit& unit, const std::string& why) const;
+  void forget_failure(const Unit& unit) const;
+
+  /// Writes a file of this folder, whole or not at all.
+  void write(const std::filesystem::path& relative, const std::string& content) const;
+
+ private:
+  std::filesystem::path unit_path(const Unit& unit, const char* extension) const;
+  std::filesystem::path root_;
+};
+
+/// Writes a file whole or not at all, creating its folder. Throws assay::Error (exit 73).
+void write_file(const std::filesystem::path& file, const std::string& content);
+/// A whole file, or nothing when it does not exist. Throws assay::Error (exit 65) when it can't be read.
+std::optional<std::string> read_file(const std::filesystem::path& file);
+
+}  // namespace assay

@@ -1,0 +1,42 @@
+// results.csv: a row a cell and metric (RFC 4180 quoting; parameters as one JSON object; empty where undefined).
+#include <fmt/format.h>
+
+#include "engine/plan.hpp"
+#include "sinks/json.hpp"
+
+namespace assay {
+namespace {
+
+std::string csv_quote(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + '"';
+}
+
+std::string field(double value) {
+  const nlohmann::json json = number(value);
+  return json.is_null() ? "" : json.dump();
+}
+
+std::string render(const Results& results) {
+  std::string out = "model,data,kind,perturbation,params,n,undecided,metric,value,lo,hi,confidence,definition\n";
+  for (const CellResult& cell : results.cells) {
+    std::string kind = "clean", name, params;
+    if (!cell.perturbation.empty()) {
+      const nlohmann::json p = to_json(cell.perturbation.front());
+      kind = p["kind"].get<std::string>();
+      name = p["name"].get<std::string>();
+      params = p["params"].dump();
+    }
+    for (const auto& [metric, e] : cell.metrics)
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quote(cell.model), csv_quote(results.source), kind, name,
+                         csv_quote(params), cell.n, cell.undecided, metric, field(e.value), field(e.lo), field(e.hi),
+                         field(e.confidence), csv_quote(Registry<Metric>::find(metric)->definition));
+  }
+  return out;
+}
+ASSAY_SINK("csv", "a row a cell and metric, for spreadsheets", "results.csv", render);
+
+}  // namespace
+}  // namespace assay

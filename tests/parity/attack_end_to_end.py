@@ -1,0 +1,138 @@
+"""Whole attacks on the demo's models, each tool asking the model for its own gradients, from the same start.
+
+The two run the same arithmetic inside the model, but not the same softmax: where a gradient is as good as zero its sign may
+differ, and the image with it. Hence a share of images, and the robust accuracy.
+"""
+import csv
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+from check import Check, Measured, expect_covered
+from models import PixelModel
+from peer_attacks import PeerAttack, all_attacks
+from program import ASSAY, BATCH, DemoModel, demo_models, fashion_mnist, pixels, registered, run
+
+SAME = 1e-6  # pixels: as in attack_replay.py
+SHARE_OF_IMAGES = 0.01  # that may differ
+ROBUST_IMAGES = 1  # by which the two robust accuracies may differ: 1 in 1,000, all of which the full suite attacks
+
+
+def clean_batches(n: int):
+    images, labels = fashion_mnist(n)
+    x, y = torch.from_numpy(pixels(images)), torch.from_numpy(labels)
+    return x, y, list(zip(x.split(BATCH), y.split(BATCH), strict=True))
+
+
+@cache
+def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path):
+    """assay's last iterates and its predictions on them."""
+    given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
+    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
+        "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
+    with (folder / "samples.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    column = {key: np.array([int(row[key]) for row in rows]) for key in ("index", "label", "pred_clean", "pred_adv", "success")}
+    if len(rows) != n or (column["index"] != np.arange(n)).any():
+        raise RuntimeError(f"samples.csv has {len(rows)} rows, or not in data order; expected {n}")
+    return np.load(folder / "adversarial.npy"), column
+
+
+def compare(row: PeerAttack, demo: DemoModel, n: int, folder: Path) -> tuple[float, float, str]:
+    """Share of images that differ, images by which robust accuracy differs, and both in words."""
+    model = PixelModel(demo)
+    x, y, batches = clean_batches(n)
+    peer = torch.cat([row.attack(model, bx, by) for bx, by in batches])
+    right = model.predict(x, BATCH) == y.numpy()
+    peer_robust = float(np.mean(right & (model.predict(peer, BATCH) == y.numpy())))
+
+    own, column = assay_attack(demo, row.name, tuple(row.params.items()), n, folder)
+    if own.shape != tuple(peer.shape) or own.dtype != np.float32:
+        raise RuntimeError(f"adversarial.npy is {own.dtype} {own.shape}, expected float32 {tuple(peer.shape)}")
+    if (column["label"] != y.numpy()).any():
+        raise RuntimeError("samples.csv has other labels than the data")
+    was_right, is_right = column["pred_clean"] == y.numpy(), column["pred_adv"] == y.numpy()
+    if (column["success"] != (was_right & ~is_right)).any():
+        raise RuntimeError("`success` is not `right when clean and wrong now`")
+    own_robust = float(np.mean(was_right & is_right))
+
+    largest = np.abs(own.astype(np.float64) - peer.numpy()).reshape(n, -1).max(axis=1)
+    differ = float(np.mean(~(largest <= SAME)))
+    note = f"{int(round(differ * n))} of {n} images differ, by up to {largest.max():.2g}; robust {own_robust:.4f}, peer {peer_robust:.4f}"
+    return differ, round(n * abs(own_robust - peer_robust)), note
+
+
+def sweep_checks(work: Path, n: int) -> list[Check]:
+    """accuracy, top-5 and both robust accuracies of a sweep against what the models themselves say, on one model."""
+    demo = demo_models()[-1]
+    sweep = {
+        "batch": BATCH,
+        "metrics": ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final"],
+        "data": {"source": "fashion_mnist", "limit": n},
+        "model": [{"name": demo.name, "path": str(demo.path), "mean": demo.mean, "std": demo.std}],
+        "attack": [{"name": "pgd_linf", "epsilon": 0.1, "step": 0.01, "steps": 20, "random_start": False}],
+    }
+
+    @cache
+    def cells() -> list[dict]:
+        path = work / "end-to-end.json"
+        path.write_text(json.dumps(sweep))
+        run(ASSAY, "run", path, "--out", work / "end-to-end")
+        return json.loads((work / "end-to-end" / "results.json").read_text())["cells"]
+
+    @cache
+    def expected() -> dict[str, float]:
+        model = PixelModel(demo)
+        x, y, batches = clean_batches(n)
+        with torch.no_grad():
+            logits = torch.cat([model(bx) for bx, _ in batches])
+        right = logits.argmax(1) == y
+        always_right, last_right = right.clone(), None
+        iterates = [[] for _ in range(20)]
+        for bx, by in batches:
+            point = bx
+            for step in range(20):
+                point = point.detach().requires_grad_(True)
+                loss = torch.nn.functional.cross_entropy(model(point), by, reduction="sum")
+                (gradient,) = torch.autograd.grad(loss, point)
+                with torch.no_grad():
+                    point = bx + (point + 0.01 * gradient.sign() - bx).clamp(-0.1, 0.1)
+                    point = point.clamp(0, 1)
+                iterates[step].append(point)
+        for step in range(20):
+            last_right = torch.from_numpy(model.predict(torch.cat(iterates[step]), BATCH)) == y
+            always_right &= last_right
+        return {
+            "accuracy": float(accuracy_score(y, logits.argmax(1))),
+            "top5_accuracy": float(top_k_accuracy_score(y, logits.numpy(), k=5, labels=range(10))),
+            "robust_accuracy": float(always_right.float().mean()),
+            "robust_accuracy_final": float((right & last_right).float().mean()),
+        }
+
+    def measure(name: str, cell: int, tolerance: int) -> Measured:
+        own, peer = cells()[cell]["metrics"][name]["value"], expected()[name]
+        return Measured(round(n * abs(own - peer)), tolerance, f"images of {n}; assay {own:.4f}, peer {peer:.4f}")
+
+    rows = [("accuracy", 0, 0), ("top5_accuracy", 0, 0), ("robust_accuracy", 1, ROBUST_IMAGES),
+            ("robust_accuracy_final", 1, ROBUST_IMAGES)]  # fmt: skip
+    return [Check(f"sweep {name}, {demo.name}", lambda row=(name, cell, t): measure(*row)) for name, cell, t in rows]
+
+
+def checks(work: Path, subset: bool) -> list[Check]:
+    n = 300 if subset else 1000
+    found, covered = [], set()
+    for demo in demo_models():
+        for row in all_attacks(0.1, 0.01, 1.5, 0.2, 20, random_start=False):
+            covered.add(row.name)
+            folder = work / f"attack-{demo.name}-{row.name}"
+            result = cache(lambda row=row, demo=demo, folder=folder: compare(row, demo, n, folder))
+            title = f"end to end {row.title}, {demo.name}"
+            found.append(Check(f"{title}: images", lambda r=result: Measured(r()[0], SHARE_OF_IMAGES, r()[2])))
+            found.append(Check(f"{title}: robust accuracy", lambda r=result: Measured(r()[1], ROBUST_IMAGES, f"images of {n}")))
+    found += sweep_checks(work, n)
+    found.append(expect_covered("attack", registered("attack"), covered))
+    return found

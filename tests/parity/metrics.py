@@ -1,0 +1,187 @@
+"""Calibration and accuracy of saved logits and probabilities against torchmetrics and scikit-learn.
+
+Confidences of exactly 1.0, on a bin's edge and one float32 beside it are where tools disagree: `--profile` follows one.
+"""
+import json
+import warnings
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, top_k_accuracy_score
+from torchmetrics import MeanSquaredError
+from torchmetrics.classification import MulticlassCalibrationError
+from torchmetrics.text import Perplexity
+
+from check import Check, Measured, expect_covered
+from program import ASSAY, registered, run
+
+TOLERANCE = 1e-6
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model said: logits or probabilities, N x K float32, and the labels."""
+
+    name: str
+    kind: str  # the option of `assay score`: logits or probs
+    values: np.ndarray = field(hash=False)
+    labels: np.ndarray = field(hash=False)
+
+    @property
+    def classes(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float64, but of the float32 values that assay reads."""
+        values = self.values.astype(np.float64)
+        return softmax(values, axis=1) if self.kind == "logits" else values
+
+
+def all_outputs() -> list[Outputs]:
+    random = np.random.default_rng(11)
+
+    def logits(n: int, classes: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        values = (scale * random.normal(size=(n, classes))).astype(np.float32)
+        labels = np.where(random.random(n) < 0.7, values.argmax(axis=1), random.integers(0, classes, n))
+        return values, labels.astype(np.int64)
+
+    def edges(wrong_when_sure: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Confidences k/15 in float32, their two neighbours, and 1.0; each several times, right and wrong."""
+        on = (np.arange(2, BINS + 1, dtype=np.float64) / BINS).astype(np.float32)
+        near = [on, np.nextafter(on, np.float32(0)), np.nextafter(on[:-1], np.float32(1))]
+        top = np.repeat(np.concatenate(near), 12)
+        labels = random.integers(0, 10, top.size)
+        values = np.repeat(((1 - top.astype(np.float64)) / 9).astype(np.float32)[:, None], 10, axis=1)
+        right = random.random(top.size) < 0.6
+        if not wrong_when_sure:  # a label of probability 0 has no finite log-likelihood
+            right |= top == 1
+        values[np.arange(top.size), np.where(right, labels, (labels + 3) % 10)] = top
+        return values, labels
+
+    return [
+        Outputs("logits 4000x10", "logits", *logits(4000, 10, 3)),
+        Outputs("logits 3000x100", "logits", *logits(3000, 100, 2)),
+        Outputs("logits 2000x2", "logits", *logits(2000, 2, 2)),
+        # Half of these softmaxes are exactly 1.0 in float32, right and wrong.
+        Outputs("saturated logits 3000x10", "logits", *logits(3000, 10, 40)),
+        Outputs("bin edges and 1.0, 10 classes", "probs", *edges(wrong_when_sure=True)),
+        Outputs("bin edges, 1.0 always right, 10 classes", "probs", *edges(wrong_when_sure=False)),
+    ]
+
+
+@cache
+def score(outputs: Outputs, profile: str, work: Path) -> dict[str, float | None]:
+    folder = work / f"score-{outputs.name}-{profile}".replace(" ", "-").replace(",", "")
+    folder.mkdir()
+    np.save(folder / "values.npy", outputs.values)
+    np.save(folder / "labels.npy", outputs.labels)
+    names = [word for name in ("accuracy", "top5_accuracy", "nll", "brier", "ece") for word in ("--metric", name)]
+    profiles = ["--profile", profile] if profile else []
+    text = run(ASSAY, "score", f"--{outputs.kind}", folder / "values.npy", "--labels", folder / "labels.npy", *names, *profiles, "--json")
+    report = json.loads(text)
+    if report["n"] != len(outputs.labels):
+        raise RuntimeError(f"n = {report['n']}, expected {len(outputs.labels)}")
+    return {name: entry["value"] for name, entry in report["metrics"].items()}
+
+
+class TorchMetrics:
+    """As a user calls it: float32 in, softmax left to it where the values are logits."""
+
+    profile = "torchmetrics"
+
+    @staticmethod
+    def ece(o: Outputs) -> float:
+        metric = MulticlassCalibrationError(num_classes=o.classes, n_bins=BINS, norm="l1")
+        return float(metric(torch.from_numpy(o.values), torch.from_numpy(o.labels)))
+
+    @staticmethod
+    def brier(o: Outputs) -> float:
+        # The mean over classes; the Brier score is their sum.
+        probabilities, onehot = torch.from_numpy(o.probabilities), torch.eye(o.classes)[torch.from_numpy(o.labels)]
+        return o.classes * float(MeanSquaredError()(probabilities, onehot))
+
+    @staticmethod
+    def nll(o: Outputs) -> float:
+        # Perplexity is exp(NLL). float64: its softmax of saturated float32 logits would be 0.
+        with np.errstate(divide="ignore"):
+            logits = o.values.astype(np.float64) if o.kind == "logits" else np.log(o.probabilities)
+        return float(torch.log(Perplexity()(torch.from_numpy(logits)[None], torch.from_numpy(o.labels)[None])))
+
+
+class ScikitLearn:
+    profile = "sklearn"
+
+    @staticmethod
+    def ece(o: Outputs) -> float:
+        confidence = o.probabilities.max(axis=1).astype(np.float32).astype(np.float64)
+        right = o.values.argmax(axis=1) == o.labels
+        accuracies, confidences = calibration_curve(right, confidence, n_bins=BINS, strategy="uniform")
+        # The curve leaves out empty bins and does not say how full the others are; its bins are (k/15, (k + 1)/15].
+        bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence)
+        counts = np.bincount(bins, minlength=BINS)
+        counts = counts[counts > 0]
+        return float(np.sum(counts * np.abs(accuracies - confidences)) / counts.sum())
+
+    @staticmethod
+    def brier(o: Outputs) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # rows of float32 sum to 1 but for 1e-7
+            return float(brier_score_loss(o.labels, o.probabilities, labels=range(o.classes), scale_by_half=False))
+
+    @staticmethod
+    def nll(o: Outputs) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(log_loss(o.labels, o.probabilities, labels=range(o.classes)))
+
+    @staticmethod
+    def accuracy(o: Outputs) -> float:
+        return float(accuracy_score(o.labels, o.values.argmax(axis=1)))
+
+    @staticmethod
+    def top5_accuracy(o: Outputs) -> float:
+        return float(top_k_accuracy_score(o.labels, o.values, k=5, labels=range(o.classes)))
+
+
+def comparable(peer: type, metric: str, outputs: Outputs) -> bool:
+    """False where the peer itself answers another question; these rows do not exist, and each has its reason here."""
+    if not hasattr(peer, metric):
+        return False
+    if metric == "nll":
+        # scikit-learn clips probabilities to [2e-16, 1], so that sure and wrong costs 36; torchmetrics has NaN for 0 * inf.
+        if outputs.name == "bin edges and 1.0, 10 classes":
+            return False
+        if peer is ScikitLearn and outputs.name.startswith("saturated"):
+            return False
+    if metric == "top5_accuracy":
+        # scikit-learn warns and returns 1 for fewer classes, and breaks ties by the highest index, not the lowest.
+        return outputs.classes > 5 and outputs.kind == "logits"
+    return True
+
+
+def checks(work: Path, _: bool) -> list[Check]:
+    found = []
+    for outputs in all_outputs():
+        for peer in (TorchMetrics, ScikitLearn):
+            for metric in ("ece", "brier", "nll", "accuracy", "top5_accuracy"):
+                if not comparable(peer, metric, outputs):
+                    continue
+
+                def measure(outputs=outputs, peer=peer, metric=metric) -> Measured:
+                    own, other = score(outputs, peer.profile, work)[metric], getattr(peer, metric)(outputs)
+                    if own is None:
+                        raise RuntimeError(f"assay says it is undefined, {peer.profile} says {other}")
+                    return Measured(abs(own - other), TOLERANCE, f"assay {own:.9g}, peer {other:.9g}")
+
+                found.append(Check(f"{metric} of {outputs.name}, {peer.profile}", measure))
+    # robust_accuracy and robust_accuracy_final have their rows in attack_end_to_end.py.
+    covered = {"ece", "brier", "nll", "accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final"}
+    found.append(expect_covered("metric", registered("metric"), covered))
+    return found

@@ -1,0 +1,43 @@
+"""The demo's TorchScript models, as peers call them: pixels in, logits out, normalisation inside, parameters frozen."""
+import numpy as np
+import torch
+from torch import nn
+
+from program import DemoModel
+
+
+class PixelModel(nn.Module):
+    def __init__(self, demo: DemoModel):
+        super().__init__()
+        self.script = torch.jit.load(str(demo.path), map_location="cpu").eval()
+        # Not called mean and std: torchattacks would take attributes of these names for a normalisation of its own.
+        self.register_buffer("shift", torch.tensor(demo.mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("scale", torch.tensor(demo.std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # The optimising executor rewrites the graph after its first calls, and differently in each run.
+        with torch.jit.optimized_execution(False):
+            return self.script((x - self.shift) / self.scale)
+
+    def predict(self, x: torch.Tensor, batch: int) -> np.ndarray:
+        with torch.no_grad():
+            return torch.cat([self(part).argmax(1) for part in x.split(batch)]).numpy()
+
+
+class Recorder(nn.Module):
+    """Keeps each point at which a gradient is asked for, and the gradient that autograd leaves there."""
+
+    def __init__(self, model: PixelModel):
+        super().__init__()
+        self.model = model
+        self.points: list[torch.Tensor] = []
+        self.gradients: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.requires_grad:
+            self.points.append(x.detach().clone())
+            x.register_hook(lambda gradient: self.gradients.append(gradient.detach().clone()))
+        return self.model(x)
