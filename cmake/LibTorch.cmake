@@ -15,6 +15,8 @@ if(NOT EXISTS "${ASSAY_LIBTORCH}/include/torch/script.h" OR NOT EXISTS "${ASSAY_
     "Run ./run build once, which installs it into .venv, or pass -DASSAY_LIBTORCH=/path/to/libtorch")
 endif()
 
+# The run path below is the whole truth; CMake's own would warn of the libgomp that LibTorch brings, which is the one to use.
+set(CMAKE_SKIP_BUILD_RPATH ON)
 add_library(assay_torch INTERFACE)
 add_library(assay::torch ALIAS assay_torch)
 target_include_directories(assay_torch SYSTEM INTERFACE

@@ -94,7 +94,7 @@ std::vector<std::string> names_of(const std::vector<ParamSpec>& specs) {
 
 }  // namespace
 
-std::string word(Perturbation::Kind kind) {
+std::string kind_name(Perturbation::Kind kind) {
   return kind == Perturbation::Kind::attack ? "attack" : "corruption";
 }
 
@@ -116,7 +116,7 @@ const std::vector<ParamSpec>& params_of(Perturbation::Kind kind, const std::stri
   const bool is_attack = kind == Perturbation::Kind::attack;
   if (is_attack && attack != nullptr) return attack->params;
   if (!is_attack && corruption != nullptr) return corruption_params();
-  std::string message = fmt::format("unknown {} '{}'; ", word(kind), shortened(name));
+  std::string message = fmt::format("unknown {} '{}'; ", kind_name(kind), shortened(name));
   if (attack != nullptr || corruption != nullptr) {
     message += is_attack ? "it is a corruption" : "it is an attack";
   } else {
@@ -161,7 +161,7 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
   const std::vector<std::string> names = names_of(specs);
   for (const auto& [key, value] : given) {
     if (std::ranges::find(names, key) != names.end()) continue;
-    config_error(where_of(key), fmt::format("{} '{}' has no parameter '{}'; {}", word(kind), name, shortened(key),
+    config_error(where_of(key), fmt::format("{} '{}' has no parameter '{}'; {}", kind_name(kind), name, shortened(key),
                                             did_you_mean(key, names)));
   }
 
@@ -179,7 +179,7 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
           },
           spec.fallback);
     } else if (spec.default_rule.empty()) {
-      config_error(where_of(""), fmt::format("missing '{}': {} '{}' needs it", spec.name, word(kind), name));
+      config_error(where_of(""), fmt::format("missing '{}': {} '{}' needs it", spec.name, kind_name(kind), name));
     }
   }
 
@@ -188,7 +188,8 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
   for (const ParamSpec& spec : specs) {
     const auto it = result.params.find(spec.name);
     if (it == result.params.end()) {
-      throw Error(ExitCode::internal, fmt::format("{} '{}' left its parameter '{}' open", word(kind), name, spec.name));
+      throw Error(ExitCode::internal,
+                  fmt::format("{} '{}' left its parameter '{}' open", kind_name(kind), name, spec.name));
     }
     // A value that the user did not write needs its origin said, or its refusal cannot be understood.
     const bool computed = !given.contains(spec.name) && !spec.default_rule.empty();

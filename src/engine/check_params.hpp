@@ -9,7 +9,7 @@
 namespace assay {
 
 /// "attack" or "corruption".
-std::string word(Perturbation::Kind kind);
+std::string kind_name(Perturbation::Kind kind);
 
 /// Parameters that a registered attack or corruption takes; throws assay::Error, exit 2, for an unknown name.
 const std::vector<ParamSpec>& params_of(Perturbation::Kind kind, const std::string& name, const std::string& where);

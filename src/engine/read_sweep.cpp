@@ -226,14 +226,15 @@ class PerturbationReader {
   explicit PerturbationReader(std::vector<Perturbation>& out) : out_(out) {}
 
   void read(const ConfigValue& root, Perturbation::Kind kind) {
-    const ConfigValue* value = root.find(word(kind));
+    const ConfigValue* value = root.find(kind_name(kind));
     if (value == nullptr) return;
-    const std::string heading = fmt::format("[[{}]]", word(kind));
+    const std::string heading = fmt::format("[[{}]]", kind_name(kind));
     if (value->table() != nullptr) {
-      config_error(value->where, fmt::format("[{}] is one table; write {}, as it may repeat", word(kind), heading));
+      config_error(value->where,
+                   fmt::format("[{}] is one table; write {}, as it may repeat", kind_name(kind), heading));
     }
     if (value->list() == nullptr) {
-      config_error(value->where, fmt::format("{} = {}: a list of tables is expected", word(kind), value->shown()));
+      config_error(value->where, fmt::format("{} = {}: a list of tables is expected", kind_name(kind), value->shown()));
     }
     for (const ConfigValue& element : *value->list()) read_table(element, kind, heading);
   }
@@ -292,7 +293,7 @@ class PerturbationReader {
     if (!fresh) {
       std::vector<std::string> params;
       for (const auto& [key, value] : found.params) params.push_back(key + " = " + shown(value));
-      config_error(table.where, fmt::format("{} '{}' with {} is given twice, first at {}", word(kind), name,
+      config_error(table.where, fmt::format("{} '{}' with {} is given twice, first at {}", kind_name(kind), name,
                                             params.empty() ? "no parameters" : join(params), it->second));
     }
     if (out_.size() == kMaxPerturbations) {

@@ -15,7 +15,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, top_k_accuracy_score
 from torchmetrics import MeanSquaredError
 from torchmetrics.classification import MulticlassCalibrationError
-from torchmetrics.text import Perplexity
+from torchmetrics.functional.text import perplexity
 
 from check import Check, Measured, expect_covered
 from program import ASSAY, registered, run
@@ -109,10 +109,10 @@ class TorchMetrics:
 
     @staticmethod
     def nll(o: Outputs) -> float:
-        # Perplexity is exp(NLL). float64: its softmax of saturated float32 logits would be 0.
+        # Perplexity is exp(NLL). In float64, as its softmax of saturated float32 logits would be 0.
         with np.errstate(divide="ignore"):
             logits = o.values.astype(np.float64) if o.kind == "logits" else np.log(o.probabilities)
-        return float(torch.log(Perplexity()(torch.from_numpy(logits)[None], torch.from_numpy(o.labels)[None])))
+        return float(torch.log(perplexity(torch.from_numpy(logits)[None], torch.from_numpy(o.labels)[None])))
 
 
 class ScikitLearn:

@@ -33,6 +33,7 @@ class Recorder(nn.Module):
     def __init__(self, model: PixelModel):
         super().__init__()
         self.model = model
+        self.eval()
         self.points: list[torch.Tensor] = []
         self.gradients: list[torch.Tensor] = []
 

@@ -1,0 +1,74 @@
+// assay_replay: an attack fed recorded gradients, for comparing every iterate with a peer's.
+//   assay_replay NAME --clean C.npy --gradients G.npy --out O.npy [--start S.npy] [--param key=value ...]
+// clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W. Without a start it begins at clean.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "assay/attack.hpp"
+#include "assay/core/buffer.hpp"
+#include "assay/core/error.hpp"
+#include "cli/cli.hpp"
+#include "core/rows.hpp"
+#include "data/npy.hpp"
+
+namespace assay {
+namespace {
+
+struct Options {
+  std::string name, clean, start, gradients, out;
+  std::vector<std::string> params;
+};
+
+void replay(const Options& options) {
+  std::vector<std::string> words;
+  for (const std::string& p : options.params) words.push_back("--" + p);
+  const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, cli::parse_params(words), "");
+  const auto attack = Registry<AttackEntry>::find(p.name)->make(p.params);
+  const NpyArray clean = read_npy(options.clean), gradients = read_npy(options.gradients);
+  const std::vector<float> x = clean.values<float>(), g = gradients.values<float>();
+  if (clean.shape.size() != 4 || gradients.shape.size() != 5 || gradients.size() != gradients.shape[0] * clean.size())
+    throw Error(ExitCode::input, "clean " + shape_text(clean.shape) + " and gradients " + shape_text(gradients.shape) + " do not fit");
+  const std::int64_t n = clean.shape[0], dim = clean.size() / n, steps = gradients.shape[0];
+
+  const Exec exec;
+  std::vector<LaneItem> items(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < items.size(); ++i)
+    items[i] = {static_cast<std::uint32_t>(i), static_cast<float>(real_param(p.params, "epsilon"))};
+  std::vector<float> point(x.size()), iterates;
+  const Buffer<float> scratch(exec, n * dim * attack->scratch_rows);
+  const Buffer<std::byte> state(exec, n * static_cast<std::int64_t>(attack->lane_bytes));
+  std::vector<Verdict> verdict(items.size());
+  std::vector<float> value(items.size());
+  LaneBatch lanes{n, dim, items.data(), state.data(), x.data(), point.data(), scratch.data(), value.data(), nullptr, verdict.data(), 0};
+  attack->start(exec, lanes);
+  if (!options.start.empty()) point = read_npy(options.start).values<float>();
+  lanes.point = point.data();
+  for (std::int64_t step = 0; step < steps; ++step) {
+    lanes.gradient = g.data() + step * n * dim;
+    attack->advance(exec, lanes);
+    iterates.insert(iterates.end(), point.begin(), point.end());
+  }
+  write_npy(options.out, "<f4", gradients.shape, iterates.data(), iterates.size() * sizeof(float));
+}
+
+}  // namespace
+}  // namespace assay
+
+int main(int argc, char** argv) {
+  CLI::App app{"feeds recorded gradients to an attack"};
+  assay::Options options;
+  app.add_option("name", options.name)->required();
+  app.add_option("--clean", options.clean)->required();
+  app.add_option("--gradients", options.gradients)->required();
+  app.add_option("--out", options.out)->required();
+  app.add_option("--start", options.start);
+  app.add_option("--param", options.params);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    assay::replay(options);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "error: {}\n", e.what());
+    return 70;
+  }
+}
