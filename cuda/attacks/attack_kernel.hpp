@@ -2,6 +2,7 @@
 #include "assay/attack.hpp"
 #include "assay/core/philox.hpp"
 #include "assay/core/team.hpp"
+#include "assay/loss.hpp"
 
 // What every attack's file builds on: an attack is a struct A with parameters, a trivially copyable A::Lane, and
 //   start  (team, lane, row)  writes row.point and lane
@@ -122,8 +123,13 @@ inline ParamSpec epsilon_l2() {
   return {"epsilon", ParamType::real, "radius of the L2 ball, pixels in [0, 1]", {}, 0.0, 1e6, {}, {}};
 }
 inline ParamSpec loss_param() {
-  std::vector<std::string> names = {"cross_entropy", "margin"};
-  return {"loss", ParamType::text, "loss to maximise", "cross_entropy", {}, {}, std::move(names), {}};
+  ParamSpec spec{"loss", ParamType::text, "loss to maximise", "cross_entropy"};
+  spec.registered = [] {
+    std::vector<std::string> names;
+    for (const auto& [name, loss] : Registry<Loss>::all()) names.push_back(name);
+    return names;
+  };
+  return spec;
 }
 inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
   return {std::move(epsilon),

@@ -32,7 +32,7 @@ double distance(const std::string& norm, const DataSet& data, std::int64_t sampl
 }
 
 ExitCode attack(const Options& options, const Params& given) {
-  const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "");
+  const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
   const Exec exec = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
@@ -71,8 +71,8 @@ ExitCode attack(const Options& options, const Params& given) {
                        attacked.passes.forward / samples, attacked.passes.backward / samples);
   }
   const std::filesystem::path out = options.out;
-  write_file(out / "adversarial.npy", npy_bytes("<f4", {n, data.c, data.h, data.w}, points.data(), points.size() * sizeof(float)));
-  write_file(out / "samples.csv", csv);
+  replace_file(out / "adversarial.npy", npy_bytes("<f4", {n, data.c, data.h, data.w}, points.data(), points.size() * sizeof(float)));
+  replace_file(out / "samples.csv", csv);
   if (options.json)
     print_json({{"schema", 1}, {"n", n}, {"clean_correct", right}, {"fooled", fooled}, {"undecided", undecided},
                 {"attack", to_json(p)}, {"out", options.out}});
@@ -92,8 +92,8 @@ Verb add_attack(CLI::App& app) {
   verb->add_option("data", options->data, "source, such as fashion_mnist or npy:DIR")->required();
   verb->add_option("name", options->name, "an attack, see `assay list attacks`; its parameters follow as --name value")->required();
   verb->add_option("--out", options->out, "output folder")->required();
-  verb->add_option("--seed", options->seed, "same seed, same random starts");
-  verb->add_option("--limit", options->limit, "only the first images")->check(CLI::PositiveNumber);
+  verb->add_option("--seed", options->seed, "same seed, same random starts")->check(CLI::Range(std::int64_t{0}, kMost));
+  verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));
   verb->add_option("--batch", options->batch, "images at a time")->check(CLI::Range(1, 65536));
   add_model_options(*verb, options->model_options);
   add_device_options(*verb, options->device);

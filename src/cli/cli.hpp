@@ -1,5 +1,6 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -37,6 +38,9 @@ Verb add_doctor(CLI::App& app);
 Verb add_attack(CLI::App& app);
 Verb add_corrupt(CLI::App& app);
 Verb add_score(CLI::App& app);
+
+/// The largest seed, count or index, as in a config. CLI11 alone wraps a negative one where the option is unsigned.
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 
 /// Options that `attack`, `corrupt`, `run` and `plan` share.
 struct DeviceOptions {

@@ -19,7 +19,7 @@ struct Options {
 
 ExitCode corrupt(const Options& options) {
   const Perturbation p = check_perturbation(Perturbation::Kind::corruption, options.name,
-                                            {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "");
+                                            {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
   const Exec exec = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   if (options.device.threads > 0) set_threads(options.device.threads);
   const DataSet data = load_data(options.data, ".");
@@ -47,7 +47,7 @@ ExitCode corrupt(const Options& options) {
   const std::int64_t n = request.hi - request.lo;
   const auto write = [&](const std::filesystem::path& name, const std::string& type, const std::vector<std::int64_t>& shape,
                          const auto& values) {
-    write_file(out / name, npy_bytes(type, shape, values.data(), values.size() * sizeof(values[0])));
+    replace_file(out / name, npy_bytes(type, shape, values.data(), values.size() * sizeof(values[0])));
   };
   const std::vector<std::int64_t> shape = {n, data.h, data.w, data.c};
   write("images.npy", "|u1", shape, channels_last(images.bytes, data.c, data.h * data.w));
@@ -75,9 +75,9 @@ Verb add_corrupt(CLI::App& app) {
   verb->add_option("--severity", options->severity, "1 (mild) to 5 (severe)")->required();
   verb->add_option("--out", options->out, "output folder")->required();
   verb->add_option("--table", options->table, "constants: auto (by size), 32 (CIFAR-10-C) or 224 (ImageNet-C)");
-  verb->add_option("--seed", options->seed, "same seed, same images");
-  verb->add_option("--limit", options->limit, "only the first images")->check(CLI::PositiveNumber);
-  verb->add_option("--index", options->index, "only this image")->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", options->seed, "same seed, same images")->check(CLI::Range(std::int64_t{0}, kMost));
+  verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));
+  verb->add_option("--index", options->index, "only this image")->check(CLI::Range(std::int64_t{0}, kMost));
   verb->add_flag("--float", options->floats, "also float.npy: float32 in [0, 1] before quantisation");
   verb->add_flag("--dump-draws", options->draws, "also draws/*.npy: what was drawn, N x 3 x H x W");
   add_device_options(*verb, options->device);

@@ -28,7 +28,7 @@ json param_json(const ParamSpec& spec) {
   const auto bound = [](double v) { return std::abs(v) <= 1e300 ? json(v) : json(nullptr); };
   json out = {{"name", spec.name}, {"type", kTypes[static_cast<int>(spec.type)]}, {"about", spec.about},
               {"default", fallback}, {"min", bound(spec.min)}, {"max", bound(spec.max)}};
-  if (!spec.choices.empty()) out["choices"] = spec.choices;
+  if (const auto choices = choices_of(spec); !choices.empty()) out["choices"] = choices;
   return out;
 }
 

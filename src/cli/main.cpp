@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
 
 #include "cli/cli.hpp"
+#include "core/text.hpp"
 
 namespace assay::cli {
 
@@ -42,6 +44,12 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
+    const std::string first = argc > 1 ? argv[1] : "";
+    std::vector<std::string> names;
+    for (const Verb& verb : verbs) names.push_back(verb.app->get_name());
+    // Of a verb that it doesn't know, CLI11 says only that one is missing.
+    if (!first.empty() && !first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end())
+      return complain(Error(ExitCode::usage, "unknown verb '" + first + "'", did_you_mean(first, names)));
     return complain(Error(ExitCode::usage, e.what(), "see `assay --help` or `assay VERB --help`"));
   }
   for (const Verb& verb : verbs)
@@ -71,6 +79,8 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return cli::complain(Error(ExitCode::internal, "out of memory", "use a smaller batch"));
   } catch (const std::exception& e) {
+    // fmt throws where stdout takes no more.
+    if (std::ferror(stdout) != 0) return cli::complain(Error(ExitCode::cannot_write, "cannot write to standard output"));
     return cli::complain(Error(ExitCode::internal, std::string("internal error: ") + e.what()));
   }
 }

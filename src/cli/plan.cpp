@@ -13,7 +13,7 @@ struct Options {
 
 ExitCode plan(const Options& options) {
   const Prepared p = prepare(options.config, options.device, {});
-  if (!options.out.empty()) write_file(options.out, to_json(p.plan).dump(1) + "\n");
+  if (!options.out.empty()) replace_file(options.out, to_json(p.plan).dump(1) + "\n");
   if (options.json) {
     print_json(to_json(p.plan));
     return ExitCode::done;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
 
 #include "cli/cli.hpp"
 
@@ -8,21 +9,23 @@ namespace assay::cli {
 namespace {
 
 struct Options {
-  std::string config, out, shard;
+  std::string config, out;
+  std::optional<std::string> shard;
   DeviceOptions device;
   bool dry_run = false, json = false;
 };
 
-/// "i/N"; {0, 1} when absent.
-std::pair<int, int> parse_shard(const std::string& text) {
-  if (text.empty()) return {0, 1};
+/// "i/N"; {0, 1} when absent. An empty text is refused: a job whose variable is not set would else compute everything.
+std::pair<int, int> parse_shard(const std::optional<std::string>& option) {
+  if (!option) return {0, 1};
+  const std::string& text = *option;
   int shard = -1, shards = 0;
   const char* end = text.data() + text.size();
   const auto a = std::from_chars(text.data(), end, shard);
   const bool slash = a.ec == std::errc{} && a.ptr != end && *a.ptr == '/';
   const auto b = slash ? std::from_chars(a.ptr + 1, end, shards) : a;
   if (!slash || b.ec != std::errc{} || b.ptr != end || shards < 1 || shard < 0 || shard >= shards)
-    throw Error(ExitCode::usage, "--shard " + text + ": expected i/N with 0 <= i < N, such as 0/4");
+    throw Error(ExitCode::usage, "--shard '" + text + "': expected i/N with 0 <= i < N, such as 0/4");
   return {shard, shards};
 }
 
@@ -87,15 +90,21 @@ ExitCode run(const Options& options) {
     print_dry_run(p.plan, jobs, store, options.json);
     return ExitCode::done;
   }
-  store.claim(p.plan);
   handle_signals();
 
   bool gradients = false;
   for (const Perturbation& perturbation : p.sweep.perturbations)
     gradients = gradients || perturbation.kind == Perturbation::Kind::attack;
+  const auto load = [&](std::size_t m) { return load_model(p.sweep.models[m], p.data, p.plan.batch, gradients); };
+  // In a new folder before the claim: a model that is refused must not leave a plan there which the mended one, another
+  // file, no longer fits.
+  std::vector<std::unique_ptr<Model>> loaded(p.sweep.models.size());
+  if (!store.plan())
+    for (std::size_t m = 0; m < loaded.size() && !stop_flag(); ++m) loaded[m] = load(m);
+  store.claim(p.plan);
   const ModelLoader loader = [&](int m) {
-    const ModelSpec& spec = p.sweep.models[static_cast<std::size_t>(m)];
-    return load_model(spec, p.data, p.plan.batch, gradients);
+    auto& ready = loaded[static_cast<std::size_t>(m)];
+    return ready != nullptr ? std::move(ready) : load(static_cast<std::size_t>(m));
   };
   RunSummary summary;
   {

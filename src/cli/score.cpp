@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/cli.hpp"
 #include "core/text.hpp"
 #include "data/npy.hpp"
@@ -76,7 +78,13 @@ ExitCode score(const Options& options) {
   } else {
     for (std::int64_t i = 0; i < n; ++i) {
       double sum = 0;
-      for (std::int64_t k = 0; k < classes; ++k) sum += static_cast<double>(values[static_cast<std::size_t>(i * classes + k)]);
+      for (std::int64_t k = 0; k < classes; ++k) {
+        const double p = static_cast<double>(values[static_cast<std::size_t>(i * classes + k)]);
+        if (p < 0)
+          throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", options.probabilities, i, p),
+                      "give logits with --logits");
+        sum += p;
+      }
       if (!(sum > 0.999 && sum < 1.001))
         throw Error(ExitCode::input, fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", options.probabilities, i, sum),
                     "give logits with --logits");
@@ -94,6 +102,9 @@ ExitCode score(const Options& options) {
   else
     for (const auto& [name, entry] : report.items())
       fmt::print("{:<16} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
+  const auto undecided =
+      std::count_if(rows.begin(), rows.end(), [](const SampleRow& row) { return row.has(SampleRow::undecided); });
+  if (undecided > 0) fmt::print(stderr, "warning: {} rows are undecided: their logits are not finite\n", undecided);
   return ExitCode::done;
 }
 

@@ -21,6 +21,10 @@ const T& get(const Params& params, const std::string& name, const char* type) {
 
 }  // namespace
 
+std::vector<std::string> choices_of(const ParamSpec& spec) {
+  return spec.registered == nullptr ? spec.choices : spec.registered();
+}
+
 double real_param(const Params& params, const std::string& name) {
   if (const auto* integer = std::get_if<std::int64_t>(&find(params, name))) return static_cast<double>(*integer);
   return get<double>(params, name, "a number");

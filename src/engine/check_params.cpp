@@ -136,7 +136,8 @@ std::string expected(const ParamSpec& spec) {
     case ParamType::text:
       break;
   }
-  return spec.choices.empty() ? "a text" : "a text, one of \"" + join(spec.choices, "\", \"") + "\",";
+  const std::vector<std::string> choices = choices_of(spec);
+  return choices.empty() ? "a text" : "a text, one of \"" + join(choices, "\", \"") + "\",";
 }
 
 Param checked(const ParamSpec& spec, const Param& given, const std::string& where) {
@@ -149,8 +150,9 @@ Param checked(const ParamSpec& spec, const Param& given, const std::string& wher
   if (!value) fail(expected(spec) + " is expected");
   if (is_number(spec) && (*real < spec.min || *real > spec.max)) fail(range(spec));
   const auto* text = std::get_if<std::string>(&*value);
-  if (text != nullptr && !spec.choices.empty() && std::ranges::find(spec.choices, *text) == spec.choices.end()) {
-    fail("not a choice; " + did_you_mean(*text, spec.choices));
+  const std::vector<std::string> choices = choices_of(spec);
+  if (text != nullptr && !choices.empty() && std::ranges::find(choices, *text) == choices.end()) {
+    fail("not a choice; " + did_you_mean(*text, choices));
   }
   return *value;
 }

@@ -102,14 +102,14 @@ json parse(const std::string& text) { return json::parse(text, nullptr, false); 
 
 }  // namespace
 
-void write_file(const fs::path& file, const std::string& content) {
+void replace_file(const fs::path& file, const std::string& content) {
   make_folder(file.parent_path().empty() ? fs::path(".") : file.parent_path());
   TemporaryFile temporary(file.parent_path().empty() ? fs::path(".") / file : file);
   temporary.write(content);
   temporary.rename();
 }
 
-std::optional<std::string> read_file(const fs::path& file) {
+std::optional<std::string> read_if_there(const fs::path& file) {
   errno = 0;
   std::ifstream in(file, std::ios::binary);
   if (!in) {
@@ -122,10 +122,10 @@ std::optional<std::string> read_file(const fs::path& file) {
   return std::move(all).str();
 }
 
-void Store::write(const fs::path& relative, const std::string& content) const { write_file(root_ / relative, content); }
+void Store::write(const fs::path& relative, const std::string& content) const { replace_file(root_ / relative, content); }
 
 std::optional<Plan> Store::plan() const {
-  const auto text = read_file(root_ / "plan.json");
+  const auto text = read_if_there(root_ / "plan.json");
   if (!text) return std::nullopt;
   const std::string where = "'" + (root_ / "plan.json").string() + "': ";
   const json content = parse(*text);
@@ -158,13 +158,13 @@ fs::path Store::unit_path(const Unit& unit, const char* extension) const {
 }
 
 std::optional<UnitRecord> Store::read(const Unit& unit) const {
-  const auto text = read_file(unit_path(unit, ".json"));
+  const auto text = read_if_there(unit_path(unit, ".json"));
   if (!text) return std::nullopt;
   const json content = parse(*text);
   try {
     const json& payload = content.at("payload");
     if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
-    const auto file = read_file(unit_path(unit, ".npy"));
+    const auto file = read_if_there(unit_path(unit, ".npy"));
     if (!file || payload.at("columns_sha256") != sha256(*file)) return std::nullopt;
     UnitRecord record;
     const std::string header = npy_header(kColumns, {unit.hi - unit.lo});
@@ -191,7 +191,7 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
                         {"columns_sha256", sha256(rows)}};
   const fs::path path = unit_path(unit, ".json");
   if (read(unit)) {
-    if (parse(*read_file(path)).at("payload") == payload) return;
+    if (parse(*read_if_there(path)).at("payload") == payload) return;
     record_failure(plan, unit, "nondeterminism: computed twice with different results");
     throw Error(ExitCode::internal, "unit " + unit.key.substr(0, 12) + " was computed twice with different results",
                 "the model or the machine is not deterministic");
@@ -201,13 +201,13 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
       {"sha256", sha256(payload.dump())},
       {"meta", {{"host", host_name()}, {"seconds", result.seconds}, {"model_seconds", result.model_seconds},
                 {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])}, {"version", ASSAY_VERSION}}}};
-  write_file(unit_path(unit, ".npy"), rows);
-  write_file(path, content.dump() + "\n");
+  replace_file(unit_path(unit, ".npy"), rows);
+  replace_file(path, content.dump() + "\n");
   forget_failure(unit);
 }
 
 std::optional<std::string> Store::failure(const Unit& unit) const {
-  const auto text = read_file(root_ / "failures" / (unit.key + ".json"));
+  const auto text = read_if_there(root_ / "failures" / (unit.key + ".json"));
   if (!text) return std::nullopt;
   const json content = parse(*text);
   return content.is_object() && content.contains("error") && content["error"].is_string()

@@ -51,8 +51,8 @@ class Store {
 };
 
 /// Writes a file whole or not at all, creating its folder. Throws assay::Error (exit 73).
-void write_file(const std::filesystem::path& file, const std::string& content);
+void replace_file(const std::filesystem::path& file, const std::string& content);
 /// A whole file, or nothing when it does not exist. Throws assay::Error (exit 65) when it can't be read.
-std::optional<std::string> read_file(const std::filesystem::path& file);
+std::optional<std::string> read_if_there(const std::filesystem::path& file);
 
 }  // namespace assay

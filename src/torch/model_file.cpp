@@ -48,7 +48,8 @@ void check_readable(const ModelSpec& spec) {
   if (status.type() == fs::file_type::directory) {
     reject_model(spec, "found a folder, expected a TorchScript file", "name the .pt file in it");
   }
-  if (status.type() != fs::file_type::regular && status.type() != fs::file_type::unknown) {
+  // Where the status itself can't be read, opening says why.
+  if (fs::is_other(status) && status.type() != fs::file_type::unknown) {
     reject_model(spec, "found something that is not a regular file, expected a TorchScript file");
   }
   errno = 0;
@@ -77,18 +78,29 @@ bool is_pickle(std::string_view head) {
   return head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
 }
 
-void check_archive(const ModelSpec& spec, std::uintmax_t size) {
+/// True where the zip archive's first entry (its name begins at byte 30, its length stands at 26) is in no folder,
+/// while PyTorch keeps all records in one. Its reader would say so too, but leaks memory when it does.
+bool is_flat_archive(std::string_view head) {
+  if (head.size() < 30) return false;
+  const auto byte = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(head[i])}; };
+  const std::size_t length = byte(26) | byte(27) << 8;
+  return head.size() >= 30 + length && head.substr(30, length).find('/') == head.npos;
+}
+
+void check_archive(const ModelSpec& spec, std::string_view head, std::uintmax_t size) {
+  constexpr char kForeign[] = "found a zip archive that PyTorch did not write, expected a TorchScript archive";
+  if (is_flat_archive(head)) reject_model(spec, kForeign, kExport);
   std::vector<std::string> records;
   try {
     records = caffe2::serialize::PyTorchStreamReader(spec.path.string()).getAllRecords();
   } catch (const std::exception& e) {
-    // A zip archive's directory is its end, so a file that was cut off has none.
-    if (std::string_view(e.what()).find("central directory") != std::string_view::npos) {
+    // A zip archive's directory is its end, at least 22 bytes, so a file that was cut off has none.
+    if (size < 22 || std::string_view(e.what()).find("central directory") != std::string_view::npos) {
       reject_model(
           spec, "the zip archive is cut off or damaged (" + std::to_string(size) + " bytes, no directory at the end)",
           "copy or download the file again");
     }
-    reject_model(spec, "found a zip archive that PyTorch did not write, expected a TorchScript archive", kExport);
+    reject_model(spec, kForeign, kExport);
   }
   const auto has = [&](auto&& matches) { return std::any_of(records.begin(), records.end(), matches); };
   const auto named = [](const char* name) { return [name](const std::string& record) { return record == name; }; };
@@ -132,7 +144,7 @@ std::string model_digest(const ModelSpec& spec) {
 void check_model_file(const ModelSpec& spec) {
   check_readable(spec);
   const std::uintmax_t size = fs::file_size(spec.path);
-  std::string bytes(64, '\0');
+  std::string bytes(512, '\0');
   std::ifstream in(spec.path, std::ios::binary);
   in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<std::size_t>(in.gcount()));
@@ -140,7 +152,7 @@ void check_model_file(const ModelSpec& spec) {
 
   constexpr char kExpected[] = ", expected a TorchScript archive";
   if (head.empty()) reject_model(spec, std::string("the file is empty (0 bytes)") + kExpected, kExport);
-  if (head.starts_with("PK\x03\x04")) return check_archive(spec, size);
+  if (head.starts_with("PK\x03\x04")) return check_archive(spec, head, size);
   for (const Magic& magic : kMagics) {
     if (head.starts_with(magic.begins)) {
       reject_model(spec, "found " + std::string(magic.format) + kExpected, std::string(magic.hint));

@@ -76,7 +76,7 @@ class Probe {
     const Logits whole = ask(batch_);
     check_batch_sizes();
     check_classes(whole);
-    check_values(whole);
+    check_values(batch_ < kFew ? first_ : whole);
     check_same_when_repeated();
     check_rows_alone();
     return static_cast<int>(whole.classes);
@@ -290,8 +290,9 @@ class Probe {
       reject("it returns " + std::to_string(first_.classes) + " logits an image for N = " + std::to_string(first_.n) +
              " and " + std::to_string(found) + " for N = " + std::to_string(whole.n));
     }
-    if (found < 2)
+    if (found < 2) {
       reject("its output has " + count_text(found, "logit") + " an image, expected one a class", kTwoLogits);
+    }
     if (spec_.classes && *spec_.classes != found) {
       reject("it has " + std::to_string(found) + " classes, expected classes = " + std::to_string(*spec_.classes),
              "set classes = " + std::to_string(found));
@@ -331,8 +332,7 @@ class Probe {
     if (probabilities) {
       note(
           "its outputs look like probabilities (softmax inside): their gradients vanish where the model is sure, so "
-          "attacks "
-          "look weaker than they are; export the logits instead");
+          "attacks look weaker than they are; export the logits instead");
     }
   }
 

@@ -121,6 +121,7 @@ at::Tensor ScriptModel::choose(const c10::IValue& answer) const {
   const auto* index = std::get_if<std::int64_t>(&spec_.output);
   const auto* key = std::get_if<std::string>(&spec_.output);
   const std::string wanted = index != nullptr ? std::to_string(*index) : key != nullptr ? *key : "";
+  const std::string asked = "output = " + (key != nullptr ? '"' + wanted + '"' : wanted) + " is asked for, but ";
   const auto fail = [&](const std::string& what, const std::string& hint) {
     throw Error(failure_, model_title(spec_) + ": " + what, hint);
   };
@@ -129,7 +130,7 @@ at::Tensor ScriptModel::choose(const c10::IValue& answer) const {
   if (answer.isTensor()) {
     // A plain tensor counts as its own element 0, so that one `output = 0` may stand for all models of a sweep.
     if (!wanted.empty() && wanted != "0") {
-      fail("output = " + wanted + " is asked for, but the model returns one tensor", "remove `output`");
+      fail(asked + "it returns one tensor", "remove `output`");
     }
   } else {
     const auto elements = elements_of(answer);
@@ -150,8 +151,7 @@ at::Tensor ScriptModel::choose(const c10::IValue& answer) const {
     }
     const auto found = std::find_if(elements.begin(), elements.end(), [&](const auto& e) { return e.first == wanted; });
     if (found == elements.end() || answer.isGenericDict() != (key != nullptr)) {
-      fail("output = " + (key != nullptr ? "\"" + wanted + "\"" : wanted) + " is asked for, but " + returns,
-           "set `output` to one of these");
+      fail(asked + returns, "set `output` to one of these");
     }
     chosen = found->second;
   }

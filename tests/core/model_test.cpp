@@ -32,7 +32,9 @@ class SlowModel final : public Model {
   float value_ = 0;
 };
 
-Images<const float> rows(std::int64_t n) { return {nullptr, n, 1, 1, 1}; }
+Images<const float> rows(std::int64_t n) {
+  return {nullptr, n, 1, 1, 1};
+}
 
 TEST(Model, CountsAPassForEveryRow) {
   SlowModel model;

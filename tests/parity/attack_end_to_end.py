@@ -1,7 +1,8 @@
 """Whole attacks on the demo's models, each tool asking the model for its own gradients, from the same start.
 
-The two run the same arithmetic inside the model, but not the same softmax: where a gradient is as good as zero its sign may
-differ, and the image with it. Hence a share of images, and the robust accuracy.
+Two comparisons. With the peers' losses in float64, as assay's are (see models.PixelModel), nearly all images must be the
+same; a gradient as good as zero may still take another sign, and its image with it, hence a share. As they ship, the peers
+lose the gradient where a model is sure; there assay must not be weaker than they are.
 """
 import csv
 import json
@@ -32,7 +33,7 @@ def clean_batches(n: int):
 def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path):
     """assay's last iterates and its predictions on them."""
     given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
-    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
+    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--limit", n, "--batch", BATCH,
         "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
     with (folder / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -42,9 +43,9 @@ def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path
     return np.load(folder / "adversarial.npy"), column
 
 
-def compare(row: PeerAttack, demo: DemoModel, n: int, folder: Path) -> tuple[float, float, str]:
-    """Share of images that differ, images by which robust accuracy differs, and both in words."""
-    model = PixelModel(demo)
+def compare(row: PeerAttack, demo: DemoModel, exact: bool, n: int, folder: Path) -> tuple[float, int, str]:
+    """Share of images that differ, robust images of assay less those of the peer, and both in words."""
+    model = PixelModel(demo, exact)
     x, y, batches = clean_batches(n)
     peer = torch.cat([row.attack(model, bx, by) for bx, by in batches])
     right = model.predict(x, BATCH) == y.numpy()
@@ -63,7 +64,7 @@ def compare(row: PeerAttack, demo: DemoModel, n: int, folder: Path) -> tuple[flo
     largest = np.abs(own.astype(np.float64) - peer.numpy()).reshape(n, -1).max(axis=1)
     differ = float(np.mean(~(largest <= SAME)))
     note = f"{int(round(differ * n))} of {n} images differ, by up to {largest.max():.2g}; robust {own_robust:.4f}, peer {peer_robust:.4f}"
-    return differ, round(n * abs(own_robust - peer_robust)), note
+    return differ, round(n * (own_robust - peer_robust)), note
 
 
 def sweep_checks(work: Path, n: int) -> list[Check]:
@@ -129,10 +130,16 @@ def checks(work: Path, subset: bool) -> list[Check]:
         for row in all_attacks(0.1, 0.01, 1.5, 0.2, 20, random_start=False):
             covered.add(row.name)
             folder = work / f"attack-{demo.name}-{row.name}"
-            result = cache(lambda row=row, demo=demo, folder=folder: compare(row, demo, n, folder))
+            same, shipped = (
+                cache(lambda row=row, demo=demo, exact=exact, folder=folder: compare(row, demo, exact, n, folder))
+                for exact in (True, False)
+            )
             title = f"end to end {row.title}, {demo.name}"
-            found.append(Check(f"{title}: images", lambda r=result: Measured(r()[0], SHARE_OF_IMAGES, r()[2])))
-            found.append(Check(f"{title}: robust accuracy", lambda r=result: Measured(r()[1], ROBUST_IMAGES, f"images of {n}")))
+            found += [
+                Check(f"{title}: images", lambda r=same: Measured(r()[0], SHARE_OF_IMAGES, r()[2])),
+                Check(f"{title}: robust images", lambda r=same: Measured(abs(r()[1]), ROBUST_IMAGES, f"of {n}")),
+                Check(f"{title} as it ships: not weaker", lambda r=shipped: Measured(r()[1], ROBUST_IMAGES, r()[2])),
+            ]
     found += sweep_checks(work, n)
     found.append(expect_covered("attack", registered("attack"), covered))
     return found

@@ -7,7 +7,6 @@ import torch
 import torchattacks
 from torch import nn
 
-FOOLBOX_FLOOR = 1e-12
 Attack = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -17,9 +16,6 @@ class PeerAttack:
     name: str  # assay's
     params: dict[str, object] = field(hash=False)  # assay's; complete, so that nothing hangs on defaults
     attack: Attack = field(hash=False)
-    # The peer divides by no gradient norm below this; assay divides by the norm itself, so that scaling the loss (a mean or
-    # a sum over the batch) changes nothing.
-    floor: float = 0.0
 
     @property
     def title(self) -> str:
@@ -56,12 +52,10 @@ def all_attacks(linf: float, linf_step: float, l2: float, l2_step: float, steps:
         PeerAttack(
             "foolbox", "pgd_l2", pgd_l2,
             foolbox_attack(lambda: fa.L2PGD(abs_stepsize=l2_step, steps=steps, random_start=random_start), l2),
-            FOOLBOX_FLOOR,
         ),
         PeerAttack(
             "torchattacks", "pgd_l2", pgd_l2,
-            # Its last argument is added to the norm, by default 1e-10: more than many a gradient of a sure model.
-            torchattacks_attack(lambda m: torchattacks.PGDL2(m, l2, l2_step, steps, random_start, 1e-30)),
+            torchattacks_attack(lambda m: torchattacks.PGDL2(m, l2, l2_step, steps, random_start)),
         ),
     ]
     if not random_start:
@@ -69,8 +63,6 @@ def all_attacks(linf: float, linf_step: float, l2: float, l2_step: float, steps:
             PeerAttack("foolbox", "fgsm", {"epsilon": linf}, foolbox_attack(lambda: fa.LinfFastGradientAttack(), linf)),
             PeerAttack("torchattacks", "fgsm", {"epsilon": linf}, torchattacks_attack(lambda m: torchattacks.FGSM(m, linf))),
             # torchattacks has no one-step L2 attack.
-            PeerAttack(
-                "foolbox", "fgm_l2", {"epsilon": l2}, foolbox_attack(lambda: fa.L2FastGradientAttack(), l2), FOOLBOX_FLOOR
-            ),
+            PeerAttack("foolbox", "fgm_l2", {"epsilon": l2}, foolbox_attack(lambda: fa.L2FastGradientAttack(), l2)),
         ]
     return rows

@@ -34,8 +34,8 @@ class DemoModel:
 
     name: str
     path: Path
-    mean: list[float]
-    std: list[float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def demo_models() -> list[DemoModel]:
@@ -43,7 +43,7 @@ def demo_models() -> list[DemoModel]:
     with config.open("rb") as file:
         models = tomllib.load(file)["model"]
     return [
-        DemoModel(m.get("name", Path(m["path"]).stem), (config.parent / m["path"]).resolve(), m["mean"], m["std"])
+        DemoModel(m.get("name", Path(m["path"]).stem), (config.parent / m["path"]).resolve(), tuple(m["mean"]), tuple(m["std"]))
         for m in models
     ]
 

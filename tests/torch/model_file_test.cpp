@@ -21,7 +21,7 @@ constexpr char kExpected[] = "expected a TorchScript archive";
 class ModelFile : public ::testing::Test {
  protected:
   TempDir folder_;
-  ModelSpec spec_{.name = "tested", .path = folder_.path() / "model.pt"};
+  ModelSpec spec_ = model_spec("tested", folder_.path() / "model.pt");
 
   Error load() {
     return thrown_by([&] { load_script_model(spec_, synthetic_data(20, 1, 4, 3), 16, true); });
@@ -32,15 +32,16 @@ class ModelFile : public ::testing::Test {
   }
 };
 
-#define EXPECT_REJECTED(error, ...)                           \
-  do {                                                        \
-    const Error rejected = error;                             \
-    EXPECT_EQ(rejected.code(), ExitCode::input);              \
-    EXPECT_THAT(std::string(rejected.what()), __VA_ARGS__);   \
+#define EXPECT_REJECTED(error, ...)                         \
+  do {                                                      \
+    const Error rejected = error;                           \
+    EXPECT_EQ(rejected.code(), ExitCode::input);            \
+    EXPECT_THAT(std::string(rejected.what()), __VA_ARGS__); \
   } while (false)
 
 TEST_F(ModelFile, NamesTheModelAndThePathOfAMissingFile) {
-  EXPECT_REJECTED(load(), AllOf(HasSubstr("model 'tested'"), HasSubstr(spec_.path.string()), HasSubstr("does not exist")));
+  EXPECT_REJECTED(load(),
+                  AllOf(HasSubstr("model 'tested'"), HasSubstr(spec_.path.string()), HasSubstr("does not exist")));
 }
 
 TEST_F(ModelFile, RejectsAFolder) {
@@ -53,10 +54,13 @@ TEST_F(ModelFile, RejectsAPipeWithoutWaitingForIt) {
   EXPECT_REJECTED(load(), HasSubstr("not a regular file"));
 }
 
-TEST_F(ModelFile, RejectsAnEmptyFile) { EXPECT_REJECTED(load(""), AllOf(HasSubstr("0 bytes"), HasSubstr(kExpected))); }
+TEST_F(ModelFile, RejectsAnEmptyFile) {
+  EXPECT_REJECTED(load(""), AllOf(HasSubstr("0 bytes"), HasSubstr(kExpected)));
+}
 
 TEST_F(ModelFile, RejectsRandomBytes) {
-  EXPECT_REJECTED(load("\x93\x1c\x77\xe0\x02\x9a"), AllOf(HasSubstr("6 bytes of no known format"), HasSubstr(kExpected)));
+  EXPECT_REJECTED(load("\x93\x1c\x77\xe0\x02\x9a"),
+                  AllOf(HasSubstr("6 bytes of no known format"), HasSubstr(kExpected)));
 }
 
 TEST_F(ModelFile, TellsAnArchiveThatWasCutOff) {
@@ -85,7 +89,9 @@ TEST_F(ModelFile, NamesSafetensors) {
 }
 
 TEST_F(ModelFile, NamesOnnxByItsProducer) {
-  EXPECT_REJECTED(load("\x08\x08\x12\x07pytorch\x1a\x05" "2.1.0"), HasSubstr("ONNX"));
+  EXPECT_REJECTED(load("\x08\x08\x12\x07pytorch\x1a\x05"
+                       "2.1.0"),
+                  HasSubstr("ONNX"));
 }
 
 TEST_F(ModelFile, NamesOnnxByItsExtension) {
@@ -106,7 +112,8 @@ TEST_F(ModelFile, ListsWhatIsInAForeignArchive) {
 TEST_F(ModelFile, NamesAZipArchiveOfAnotherProgram) {
   // The smallest zip archive with an entry: a local header, its directory entry, and the end record.
   const std::string local = "PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a"s;
-  const std::string entry = "PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a"s;
+  const std::string entry =
+      "PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a"s;
   const std::string end = "PK\x05\x06\0\0\0\0\x01\0\x01\0\x2f\0\0\0\x1f\0\0\0\0\0"s;
   EXPECT_REJECTED(load(local + entry + end), HasSubstr("that PyTorch did not write"));
 }
@@ -125,7 +132,8 @@ TEST_F(ModelFile, HasTheDigestOfItsBytes) {
 TEST_F(ModelFile, RejectsAnotherDigestThanTheConfigs) {
   write_file(spec_.path, "any bytes");
   spec_.sha256 = sha256("other bytes");
-  EXPECT_ERROR(model_digest(spec_), ExitCode::input, AllOf(HasSubstr(sha256("any bytes")), HasSubstr("expected " + spec_.sha256)));
+  EXPECT_ERROR(model_digest(spec_), ExitCode::input,
+               AllOf(HasSubstr(sha256("any bytes")), HasSubstr("expected " + spec_.sha256)));
 }
 
 TEST_F(ModelFile, HasNoDigestWhenMissing) {

@@ -16,7 +16,9 @@ namespace assay {
 float ScriptFixture::weight(std::int64_t pixel, std::int64_t k) const {
   return static_cast<float>((pixel * 7 + k * 5) % 13 - 6) / 8 + static_cast<float>(k) / 64;
 }
-float ScriptFixture::bias(std::int64_t k) const { return 0.25f * static_cast<float>(k) - 0.5f; }
+float ScriptFixture::bias(std::int64_t k) const {
+  return 0.25f * static_cast<float>(k) - 0.5f;
+}
 
 void ScriptFixture::save(const std::filesystem::path& file) const {
   std::vector<float> weights, biases;
@@ -36,7 +38,8 @@ void ScriptFixture::save(const std::filesystem::path& file) const {
   if (training) module.register_attribute("training", c10::BoolType::get(), *training);
   std::string source =
       "def linear(self, x):\n    return x.flatten(1).matmul(self.weight) + self.bias\n"
-      "def " + method + "(self, " + inputs + "):\n";
+      "def " +
+      method + "(self, " + inputs + "):\n";
   std::istringstream lines(body);
   for (std::string line; std::getline(lines, line);) source += "    " + line + "\n";
   module.define(source);

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "assay/source.hpp"
@@ -16,7 +17,7 @@ namespace assay {
 struct ScriptFixture {
   std::string body = "return self.linear(x)";  ///< lines of forward, without indentation
   std::int64_t dim = 16, classes = 3;
-  std::string type = "float";  ///< of the parameters: float, half, double
+  std::string type = "float";         ///< of the parameters: float, half, double
   std::optional<bool> training = {};  ///< an attribute that forward may read
   std::string inputs = "x";
   std::string method = "forward";
@@ -25,6 +26,13 @@ struct ScriptFixture {
   float bias(std::int64_t k) const;
   void save(const std::filesystem::path& file) const;
 };
+
+inline ModelSpec model_spec(std::string name, std::filesystem::path path) {
+  ModelSpec spec;
+  spec.name = std::move(name);
+  spec.path = std::move(path);
+  return spec;
+}
 
 /// What torch.save(model.state_dict()) writes.
 void save_checkpoint(const std::filesystem::path& file);

@@ -25,7 +25,11 @@ struct ParamSpec {
   double max = std::numeric_limits<double>::infinity();   ///< inclusive; numbers only
   std::vector<std::string> choices = {};                  ///< texts only; empty: any
   std::string default_rule = {};                          ///< such as "2.5 * epsilon / steps", computed by the entry itself
+  std::vector<std::string> (*registered)() = nullptr;     ///< texts only: the choices are a registry's names, read when asked
 };
+
+/// The texts that a parameter takes; empty: any.
+std::vector<std::string> choices_of(const ParamSpec& spec);
 
 double real_param(const Params& params, const std::string& name);  ///< integers count as reals
 std::int64_t integer_param(const Params& params, const std::string& name);

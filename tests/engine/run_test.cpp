@@ -1,0 +1,138 @@
+#include "engine/run.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "engine/toy_sweep.hpp"
+#include "sinks/json.hpp"
+#include "temp_dir.hpp"
+#include "thrown.hpp"
+
+namespace assay {
+namespace {
+
+class RunTest : public testing::Test {
+ protected:
+  RunTest() : data(toy_data(100)), plan(toy_plan(toy_sweep(), data)) {}
+
+  std::vector<int> all_jobs() const {
+    std::vector<int> jobs(plan.jobs.size());
+    std::iota(jobs.begin(), jobs.end(), 0);
+    return jobs;
+  }
+  RunSummary run(const Store& store, const std::vector<int>& jobs, int weak_fails_at = 0) {
+    const ModelLoader load = [&](int m) -> std::unique_ptr<Model> {
+      return std::make_unique<ToyModel>(m == 0 ? 0.4f : 0.1f, m == 0 ? weak_fails_at : 0);
+    };
+    return run_jobs(Exec{}, plan, data, jobs, store, load, stop, observer);
+  }
+  std::string merged(const Store& store) {
+    PlanStatus status;
+    return to_json(merge_units(plan, store, status)).dump();
+  }
+  Store store(const char* name) const { return Store(dir.path() / name); }
+
+  TempDir dir;
+  DataSet data;
+  Plan plan;
+  StopFlag stop{false};
+  SilentObserver observer;
+};
+
+TEST_F(RunTest, GivesEqualResultsForAnyShardsInAnyOrder) {
+  run(store("one"), all_jobs());
+  const std::string expected = merged(store("one"));
+  for (const int shards : {2, 3, 7}) {
+    const Store parts = store(("parts" + std::to_string(shards)).c_str());
+    for (int shard = shards - 1; shard >= 0; --shard) run(parts, shard_jobs(plan, shard, shards));
+    EXPECT_EQ(merged(parts), expected) << shards;
+  }
+}
+
+TEST_F(RunTest, ComputesNoCommittedUnitAgain) {
+  const RunSummary first = run(store("out"), all_jobs());
+  EXPECT_EQ(first.computed, static_cast<int>(plan.units.size()));
+  const RunSummary second = run(store("out"), all_jobs());
+  EXPECT_EQ(second.computed, 0);
+  EXPECT_EQ(second.reused, first.computed);
+}
+
+TEST_F(RunTest, KeepsFinishedUnitsWhenStoppedAndGoesOnWithTheRest) {
+  run(store("whole"), all_jobs());
+  observer.on_progress = [&](int done) { stop = done >= 5; };
+  const RunSummary first = run(store("out"), all_jobs());
+  EXPECT_TRUE(first.interrupted);
+  EXPECT_GE(first.computed, 5);
+  EXPECT_LT(first.computed, static_cast<int>(plan.units.size()));
+  EXPECT_ERROR(merged(store("out")), ExitCode::merge_incomplete, testing::HasSubstr("units are missing"));
+  stop = false;
+  observer.on_progress = {};
+  const RunSummary second = run(store("out"), all_jobs());
+  EXPECT_EQ(first.computed + second.computed, static_cast<int>(plan.units.size()));
+  EXPECT_EQ(merged(store("out")), merged(store("whole")));
+}
+
+TEST_F(RunTest, CountsAFailedUnitAsUndecidedAndGoesOn) {
+  const Store out = store("out");
+  const RunSummary summary = run(out, all_jobs(), 2);
+  EXPECT_EQ(summary.failed, 1);
+  EXPECT_EQ(observer.failures, 1);
+  PlanStatus status;
+  const Results results = merge_units(plan, out, status);
+  EXPECT_EQ(status.failed, 1);
+  const CellResult& clean = results.cells.front();
+  EXPECT_EQ(clean.n, 100u);
+  EXPECT_EQ(clean.undecided, 32u);
+  EXPECT_THAT(clean.flags, testing::ElementsAre("failed_units", "undecided_samples"));
+  const Estimate& accuracy = clean.metrics.at("accuracy");
+  EXPECT_LE(accuracy.value, 0.68) << "undecided samples count as wrong";
+  EXPECT_GE(accuracy.hi, accuracy.value + 0.32) << "and could have been right";
+  EXPECT_EQ(results.cells[4].undecided, 0u) << "the other model's cell";
+}
+
+TEST_F(RunTest, TriesAFailedUnitAgain) {
+  run(store("out"), all_jobs(), 2);
+  const RunSummary again = run(store("out"), all_jobs());
+  EXPECT_EQ(again.computed, 1);
+  run(store("clean"), all_jobs());
+  EXPECT_EQ(merged(store("out")), merged(store("clean")));
+}
+
+TEST_F(RunTest, CountsPassesASampleWithoutPadding) {
+  run(store("out"), all_jobs());
+  PlanStatus status;
+  const Results results = merge_units(plan, store("out"), status);
+  EXPECT_EQ(results.cells[0].passes.forward, 100u);
+  EXPECT_EQ(results.cells[0].passes.backward, 0u);
+  EXPECT_EQ(results.cells[1].passes.forward, 100u * (1 + 3 + 1)) << "clean, three steps, last iterate";
+  EXPECT_EQ(results.cells[1].passes.backward, 100u * 3);
+}
+
+TEST_F(RunTest, ReducesAMetricThatAUnitDoesNotHoldFromItsColumns) {
+  run(store("out"), all_jobs());
+  const std::string expected = merged(store("out"));
+  const Store stripped = store("stripped");
+  for (const Unit& unit : plan.units) {
+    const UnitRecord record = *store("out").read(unit);
+    UnitResult result;
+    result.rows = record.rows;
+    result.passes = record.passes;
+    stripped.commit(plan, unit, result);
+  }
+  EXPECT_EQ(merged(stripped), expected);
+}
+
+TEST_F(RunTest, LoadsOnlyModelsWithMissingUnits) {
+  run(store("out"), all_jobs());
+  const ModelLoader never = [](int) -> std::unique_ptr<Model> { throw std::logic_error("loaded"); };
+  EXPECT_NO_THROW(run_jobs(Exec{}, plan, data, all_jobs(), store("out"), never, stop, observer));
+}
+
+TEST_F(RunTest, NamesAMissingUnitWhenMerging) {
+  EXPECT_ERROR(merged(store("nothing")), ExitCode::merge_incomplete, testing::HasSubstr("weak clean, images 0 to 31"));
+}
+
+}  // namespace
+}  // namespace assay
