@@ -35,8 +35,12 @@ double ks_statistic(std::vector<double> values, const Cdf& cdf) {
 }
 constexpr double kKsBound = 1.95;
 
-inline double uniform_cdf(double x) { return std::clamp(x, 0.0, 1.0); }
-inline double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+inline double uniform_cdf(double x) {
+  return std::clamp(x, 0.0, 1.0);
+}
+inline double normal_cdf(double x) {
+  return 0.5 * std::erfc(-x / std::sqrt(2.0));
+}
 
 /// Pearson's chi-squared of observed against expected counts, in standard deviations above its mean. Cells that expect
 /// fewer than 10 are counted together.

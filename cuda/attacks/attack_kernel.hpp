@@ -89,7 +89,9 @@ class GradientAttack final : public Attack {
   A attack_;
 };
 
-ASSAY_HD float sign(float v) { return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f); }
+ASSAY_HD float sign(float v) {
+  return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f);
+}
 
 /// ||v||_2, scaled by the largest entry so that tiny gradients neither underflow to 0 nor overflow.
 template <class Team, class F>
@@ -100,9 +102,9 @@ ASSAY_HD float l2_norm(Team& team, std::int64_t n, const F& v) {
   });
   if (!(top > 0.f) || !finite(top)) return top;
   return top * sqrtf(team.sum(n, [&](std::int64_t i) {
-    const float x = v(i) / top;
-    return x * x;
-  }));
+           const float x = v(i) / top;
+           return x * x;
+         }));
 }
 
 /// point = the nearest point to clean + s (point - clean) in the box, where s brings it into the L2 ball.

@@ -59,8 +59,8 @@ std::unique_ptr<Attack> make(const Params& params) {
                      stream_id("attack", "pgd_l2", 0, -1, "start")};
   return std::make_unique<GradientAttack<PgdL2>>(attack, steps, !random_start, text_param(params, "loss"));
 }
-ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2", pgd_params(epsilon_l2()),
-             make, pgd_defaults,
+ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2",
+             pgd_params(epsilon_l2()), make, pgd_defaults,
              "Madry et al. 2018, arXiv:1706.06083, eq. (2), with the L2 ball");
 
 }  // namespace

@@ -52,9 +52,8 @@ std::unique_ptr<Attack> make(const Params& params) {
                        stream_id("attack", "pgd_linf", 0, -1, "start")};
   return std::make_unique<GradientAttack<PgdLinf>>(attack, steps, !random_start, text_param(params, "loss"));
 }
-ASSAY_ATTACK("pgd_linf", "iterated signed gradient steps, projected onto the ball", "linf", pgd_params(epsilon_linf()), make,
-             pgd_defaults,
-             "Madry et al. 2018, arXiv:1706.06083, eq. (2)");
+ASSAY_ATTACK("pgd_linf", "iterated signed gradient steps, projected onto the ball", "linf", pgd_params(epsilon_linf()),
+             make, pgd_defaults, "Madry et al. 2018, arXiv:1706.06083, eq. (2)");
 
 }  // namespace
 }  // namespace assay

@@ -1,6 +1,5 @@
-#include "core/rows.hpp"
-
 #include "assay/core/team.hpp"
+#include "core/rows.hpp"
 #include "core/softmax.hpp"
 
 namespace assay {
@@ -46,7 +45,9 @@ struct GatherBytes {
   }
 };
 
-ASSAY_HD std::uint32_t level(float v) { return static_cast<std::uint32_t>(clamp01(v) * 255.f); }
+ASSAY_HD std::uint32_t level(float v) {
+  return static_cast<std::uint32_t>(clamp01(v) * 255.f);
+}
 
 struct Quantise {
   const float* corrupted;
@@ -61,7 +62,8 @@ struct Quantise {
     float* real = pixels == nullptr ? nullptr : pixels + row * dim;
     if (bytes.c == 1)
       team.each(plane, [=](std::int64_t i) {
-        const std::uint32_t sum = level(in[i]) * 19595u + level(in[plane + i]) * 38470u + level(in[2 * plane + i]) * 7471u;
+        const std::uint32_t sum =
+            level(in[i]) * 19595u + level(in[plane + i]) * 38470u + level(in[2 * plane + i]) * 7471u;
         out[i] = static_cast<std::uint8_t>((sum + 0x8000u) >> 16);
       });
     else
@@ -79,7 +81,8 @@ struct Luma {
     const std::int64_t plane = out.plane();
     const float* in = rgb + row * 3 * plane;
     float* to = out.data + row * plane;
-    team.each(plane, [=](std::int64_t i) { to[i] = 0.299f * in[i] + 0.587f * in[plane + i] + 0.114f * in[2 * plane + i]; });
+    team.each(plane,
+              [=](std::int64_t i) { to[i] = 0.299f * in[i] + 0.587f * in[plane + i] + 0.114f * in[2 * plane + i]; });
   }
 };
 
@@ -124,12 +127,11 @@ constexpr std::uint16_t kNoPrediction = 0xFFFF;
 
 /// Per-sample statistics from probabilities that `p` gives by class.
 template <class Team, class P>
-ASSAY_HD SampleRow describe(Team& team, int classes, int top, int label, double nll, unsigned flags, const float* rank_by,
-                            const P& p) {
+ASSAY_HD SampleRow describe(Team& team, int classes, int top, int label, double nll, unsigned flags,
+                            const float* rank_by, const P& p) {
   const float own = rank_by[label];
-  const std::int64_t before = team.count(classes, [=](std::int64_t k) {
-    return rank_by[k] > own || (rank_by[k] == own && k < label);
-  });
+  const std::int64_t before =
+      team.count(classes, [=](std::int64_t k) { return rank_by[k] > own || (rank_by[k] == own && k < label); });
   const double brier = team.sum(classes, [&](std::int64_t k) {
     const double gap = p(k) - (k == label ? 1.0 : 0.0);
     return gap * gap;
@@ -230,8 +232,8 @@ struct Zero {
 
 }  // namespace
 
-void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows, float* out,
-                   std::uint16_t* label) {
+void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
+                   float* out, std::uint16_t* label) {
   for_each_team(exec, rows, GatherPixels{data, sample, out, label});
 }
 void gather_bytes(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
@@ -241,12 +243,15 @@ void gather_bytes(const Exec& exec, const ResidentData& data, const std::uint32_
 void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> bytes, float* pixels) {
   for_each_team(exec, bytes.n, Quantise{corrupted, bytes, pixels});
 }
-void luma(const Exec& exec, const float* rgb, Images<float> out) { for_each_team(exec, out.n, Luma{rgb, out}); }
-void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
-             std::uint16_t* flags) {
+void luma(const Exec& exec, const float* rgb, Images<float> out) {
+  for_each_team(exec, out.n, Luma{rgb, out});
+}
+void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits,
+             const std::uint16_t* label, std::uint16_t* flags) {
   for_each_team(exec, rows, Observe{stage, classes, logits, label, flags});
 }
-void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient, std::uint16_t* flags) {
+void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient,
+                     std::uint16_t* flags) {
   for_each_team(exec, rows, CheckGradients{dim, gradient, flags});
 }
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
@@ -264,6 +269,8 @@ void make_items(const Exec& exec, std::int64_t rows, const std::uint32_t* sample
                 std::uint16_t* flags) {
   for_each_team(exec, 1, MakeItems{rows, sample, epsilon, item, flags});
 }
-void zero(const Exec& exec, std::uint64_t* words, std::int64_t count) { for_each_team(exec, 1, Zero{words, count}); }
+void zero(const Exec& exec, std::uint64_t* words, std::int64_t count) {
+  for_each_team(exec, 1, Zero{words, count});
+}
 
 }  // namespace assay

@@ -15,8 +15,8 @@ struct ResidentData {
 };
 
 /// Row r becomes sample `sample[r]`: pixels in [0, 1] (bytes / 255) in `out` (rows x dim), label in `label`.
-void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows, float* out,
-                   std::uint16_t* label);
+void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
+                   float* out, std::uint16_t* label);
 
 /// Row r becomes the bytes of sample `sample[r]` (rows x dim).
 void gather_bytes(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
@@ -34,11 +34,12 @@ enum class Stage { plain, clean, iterate, last };
 
 /// Updates one sample's flags (SampleRow::Flag) from its logits (rows x classes): `clean` sets clean_correct, `iterate`
 /// fooled_any, `last` fooled_any and fooled_final; all set undecided where a logit is not finite.
-void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
-             std::uint16_t* flags);
+void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits,
+             const std::uint16_t* label, std::uint16_t* flags);
 
 /// Sets undecided where a gradient (rows x dim) is not finite.
-void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient, std::uint16_t* flags);
+void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient,
+                     std::uint16_t* flags);
 
 /// Writes what is kept of each sample from its logits and the flags so far.
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,

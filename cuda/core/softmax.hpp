@@ -12,7 +12,8 @@ struct Softmax {
   ASSAY_HD static Softmax of(Team& team, const float* logits, int classes) {
     const float top = team.max(classes, -3.4e38f, [=](std::int64_t k) { return logits[k]; });
     const double base = static_cast<double>(top);
-    return {base, team.sum(classes, [=](std::int64_t k) { return exp_nonpositive(static_cast<double>(logits[k]) - base); })};
+    return {base,
+            team.sum(classes, [=](std::int64_t k) { return exp_nonpositive(static_cast<double>(logits[k]) - base); })};
   }
   ASSAY_HD double probability(float logit) const { return exp_nonpositive(static_cast<double>(logit) - top) / sum; }
   ASSAY_HD double log_probability(float logit) const { return static_cast<double>(logit) - top - log_positive(sum); }

@@ -1,8 +1,7 @@
-#include "core/transfer.hpp"
-
 #include <cstring>
 
 #include "assay/core/error.hpp"
+#include "core/transfer.hpp"
 #if defined(__CUDACC__)
 #include <cuda_runtime.h>
 #endif

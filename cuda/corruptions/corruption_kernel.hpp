@@ -10,8 +10,8 @@ namespace assay {
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
-  float* out;          ///< 3 x H x W
-  float* draws;        ///< draws x 3 x H x W, or null
+  float* out;    ///< 3 x H x W
+  float* draws;  ///< draws x 3 x H x W, or null
   std::int64_t channels, h, w;
   std::uint64_t seed;
   std::uint32_t sample;

@@ -1,6 +1,6 @@
-// Shrinks to int(side * c) and back with Pillow's BOX filter: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of
-// ImageNet-C and CIFAR-10-C. Equal to Pillow to the byte: its resampling is integer arithmetic, with weights in units of
-// 2^-22 and bytes between the horizontal and the vertical pass (src/libImaging/Resample.c, as of Pillow 11).
+// Shrinks to int(side * c) and back with Pillow's BOX filter: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants
+// of ImageNet-C and CIFAR-10-C. Equal to Pillow to the byte: its resampling is integer arithmetic, with weights in
+// units of 2^-22 and bytes between the horizontal and the vertical pass (src/libImaging/Resample.c, as of Pillow 11).
 #include "corruptions/corruption_kernel.hpp"
 
 namespace assay {

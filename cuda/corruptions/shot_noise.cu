@@ -10,8 +10,8 @@ namespace {
 
 constexpr Severities kRate = {{60, 25, 12, 5, 3}, {500, 250, 100, 75, 50}};
 
-// constants: for each level v, at 2 v: where its thresholds begin, and the number that the first one stands for; at 512:
-// the end of the last. Then the thresholds: the smallest m with m 2^-24 >= CDF(k), for k = first, first + 1, ...
+// constants: for each level v, at 2 v: where its thresholds begin, and the number that the first one stands for; at
+// 512: the end of the last. Then the thresholds: the smallest m with m 2^-24 >= CDF(k), for k = first, first + 1, ...
 constexpr int kLevels = 256;
 constexpr std::uint32_t kHeader = 2 * kLevels + 1;
 constexpr double kUnits = 16777216.0;

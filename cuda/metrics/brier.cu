@@ -18,8 +18,10 @@ struct Brier {
     return point_estimate(static_cast<double>(s[sum]) * 0x1p-32 / static_cast<double>(s[count]));
   }
 };
-ASSAY_METRIC("brier", "mean of sum_k (p_k - onehot_k)^2, range 0..2, float32 a sample, sum in units of 2^-32, undecided left out",
-             Brier::kWords, every_cell, launch_metric<Brier>, Brier::finish);
+ASSAY_METRIC(
+    "brier",
+    "mean of sum_k (p_k - onehot_k)^2, range 0..2, float32 a sample, sum in units of 2^-32, undecided left out",
+    Brier::kWords, every_cell, launch_metric<Brier>, Brier::finish);
 
 }  // namespace
 }  // namespace assay

@@ -16,7 +16,7 @@ struct LowerClosed {  // [lo, hi), the last bin closed; edges k/15 correctly rou
 struct UpperClosed {  // (lo, hi], float64 edges k * (1/15) as numpy.linspace gives: scikit-learn's calibration_curve
   static constexpr int kCount = kBins;
   ASSAY_HD static bool reaches(float confidence, int k) {
-    return k < kBins && static_cast<double>(confidence) > static_cast<double>(k) * (1.0 / kBins);
+    return k<kBins&& static_cast<double>(confidence)> static_cast<double>(k) * (1.0 / kBins);
   }
 };
 struct TorchMetrics {  // [lo, hi) with torch.linspace's float32 edges; a confidence of 1.0 has a 16th bin to itself

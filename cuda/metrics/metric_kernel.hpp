@@ -39,7 +39,9 @@ void launch_metric(const Exec& exec, const SampleRow* rows, std::int64_t n, std:
 }
 
 /// x in [0, 1] (or a small multiple) in units of 2^-32, truncated.
-ASSAY_HD std::uint64_t fixed32(float x) { return static_cast<std::uint64_t>(static_cast<double>(x) * 4294967296.0); }
+ASSAY_HD std::uint64_t fixed32(float x) {
+  return static_cast<std::uint64_t>(static_cast<double>(x) * 4294967296.0);
+}
 
 inline Estimate undefined_estimate() {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -68,8 +70,12 @@ inline Estimate rate_estimate(std::uint64_t k, std::uint64_t n, std::uint64_t un
   return {static_cast<double>(k) / count, lo, hi, 0.95, {}};
 }
 
-inline bool every_cell(CellKind) { return true; }
-inline bool attacked_cell(CellKind kind) { return kind == CellKind::attacked; }
+inline bool every_cell(CellKind) {
+  return true;
+}
+inline bool attacked_cell(CellKind kind) {
+  return kind == CellKind::attacked;
+}
 
 /// A metric that is the share of samples with a property: Test::holds(row), and Test::unknown(row) where undecided.
 template <class Test>

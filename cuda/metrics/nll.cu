@@ -16,7 +16,8 @@ struct Nll {
       tally.add(infinite, 1);
       return;
     }
-    const auto units = static_cast<double>(row.nll > 0.f ? row.nll : 0.f) * 256.0;  // of 2^-8: the upper half and its fraction
+    const auto units =
+        static_cast<double>(row.nll > 0.f ? row.nll : 0.f) * 256.0;  // of 2^-8: the upper half and its fraction
     const auto upper = static_cast<std::uint64_t>(units);
     tally.add(high, upper);
     tally.add(low, static_cast<std::uint64_t>((units - static_cast<double>(upper)) * 4294967296.0));
@@ -28,7 +29,8 @@ struct Nll {
                           static_cast<double>(s[count]));
   }
 };
-ASSAY_METRIC("nll", "mean of -log softmax[label], natural log, float32 a sample, sum in units of 2^-40, undecided left out",
+ASSAY_METRIC("nll",
+             "mean of -log softmax[label], natural log, float32 a sample, sum in units of 2^-40, undecided left out",
              Nll::kWords, every_cell, launch_metric<Nll>, Nll::finish);
 
 }  // namespace

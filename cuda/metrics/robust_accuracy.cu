@@ -12,9 +12,10 @@ struct Robust {
     return row.has(SampleRow::undecided) && !row.has(SampleRow::fooled_any);
   }
 };
-ASSAY_METRIC("robust_accuracy",
-             "right when clean and fooled by no iterate (start included)/n, undecided: not robust, hi counts them; Wilson 95%",
-             Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish);
+ASSAY_METRIC(
+    "robust_accuracy",
+    "right when clean and fooled by no iterate (start included)/n, undecided: not robust, hi counts them; Wilson 95%",
+    Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish);
 
 }  // namespace
 }  // namespace assay

@@ -37,8 +37,8 @@ class Attack {
  public:
   virtual ~Attack() = default;
   std::string loss = "cross_entropy";
-  int queries = 1;                ///< gradients a lane asks for at most
-  bool starts_clean = false;      ///< the first point is the clean image, so its first answer is the clean prediction
+  int queries = 1;            ///< gradients a lane asks for at most
+  bool starts_clean = false;  ///< the first point is the clean image, so its first answer is the clean prediction
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;
 
@@ -58,7 +58,11 @@ struct AttackEntry {
   void (*complete)(Params& params) = nullptr;
   std::string source = {};  ///< paper and equation
 };
-#define ASSAY_ATTACK(name, ...) \
-  const ::assay::Registry<::assay::AttackEntry>::Add assay_attack_{name, ::assay::AttackEntry{__VA_ARGS__}}
+#define ASSAY_ATTACK(name, ...)                                      \
+  const ::assay::Registry<::assay::AttackEntry>::Add assay_attack_ { \
+    name, ::assay::AttackEntry {                                     \
+      __VA_ARGS__                                                    \
+    }                                                                \
+  }
 
 }  // namespace assay

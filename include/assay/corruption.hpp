@@ -38,8 +38,12 @@ struct Corruption {
   std::vector<std::uint32_t> (*constants)(const CorruptionArgs& args) = nullptr;
   std::string source = "Hendrycks & Dietterich 2019, arXiv:1903.12261";
 };
-#define ASSAY_CORRUPTION(name, ...) \
-  const ::assay::Registry<::assay::Corruption>::Add assay_corruption_{name, ::assay::Corruption{__VA_ARGS__}}
+#define ASSAY_CORRUPTION(name, ...)                                     \
+  const ::assay::Registry<::assay::Corruption>::Add assay_corruption_ { \
+    name, ::assay::Corruption {                                         \
+      __VA_ARGS__                                                       \
+    }                                                                   \
+  }
 
 /// "auto", "32" or "224" for images with this longer side; throws assay::Error (exit 2) for sizes whose constants are
 /// not here (49 to 144: Tiny-ImageNet-C's) unless a table is named.

@@ -13,12 +13,12 @@ namespace assay {
 /// brier are those of the last iterate.
 struct SampleRow {
   enum Flag : std::uint16_t {
-    correct = 1,         ///< prediction == label (arg-max ties: lowest index)
-    top5 = 2,            ///< fewer than 5 classes rank before the label
-    clean_correct = 4,   ///< right on the unperturbed image; attacks only
-    fooled_any = 8,      ///< some iterate, the first point included, is misclassified; attacks only
-    fooled_final = 16,   ///< the last iterate is misclassified; attacks only
-    undecided = 32,      ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
+    correct = 1,        ///< prediction == label (arg-max ties: lowest index)
+    top5 = 2,           ///< fewer than 5 classes rank before the label
+    clean_correct = 4,  ///< right on the unperturbed image; attacks only
+    fooled_any = 8,     ///< some iterate, the first point included, is misclassified; attacks only
+    fooled_final = 16,  ///< the last iterate is misclassified; attacks only
+    undecided = 32,     ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
   };
   std::uint16_t prediction;
   std::uint16_t flags;
@@ -47,9 +47,14 @@ struct Metric {
   /// Adds `rows` to `state` (device memory) on exec.
   void (*reduce)(const Exec& exec, const SampleRow* rows, std::int64_t n, std::uint64_t* state) = nullptr;
   Estimate (*finish)(const std::uint64_t* state) = nullptr;
-  std::string profile = {};             ///< "" or the peer whose rule this variant follows
-  std::vector<Metric> profiles = {};    ///< variants of the same name, chosen with `--profile`
+  std::string profile = {};           ///< "" or the peer whose rule this variant follows
+  std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
 };
-#define ASSAY_METRIC(name, ...) const ::assay::Registry<::assay::Metric>::Add assay_metric_{name, ::assay::Metric{__VA_ARGS__}}
+#define ASSAY_METRIC(name, ...)                                 \
+  const ::assay::Registry<::assay::Metric>::Add assay_metric_ { \
+    name, ::assay::Metric {                                     \
+      __VA_ARGS__                                               \
+    }                                                           \
+  }
 
 }  // namespace assay

@@ -19,7 +19,8 @@ class Model {
   virtual int classes() const = 0;
 
   /// Logits of x (pixels in [0, 1], N x C x H x W), N x classes; valid until the next call on this object.
-  /// With `differentiable`, vjp may follow once. Throws assay::Error when the model fails.
+  /// With `differentiable`, vjp may follow once, and x must stay as it is until then. Throws assay::Error when the
+  /// model fails.
   const float* forward(const Exec& exec, Images<const float> x, bool differentiable);
 
   /// d <cotangent, logits> / d x of the last differentiable forward; N x C x H x W, valid until the next call.

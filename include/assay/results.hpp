@@ -35,6 +35,11 @@ struct Sink {
   std::string file;
   std::string (*render)(const Results& results) = nullptr;
 };
-#define ASSAY_SINK(name, ...) const ::assay::Registry<::assay::Sink>::Add assay_sink_{name, ::assay::Sink{__VA_ARGS__}}
+#define ASSAY_SINK(name, ...)                               \
+  const ::assay::Registry<::assay::Sink>::Add assay_sink_ { \
+    name, ::assay::Sink {                                   \
+      __VA_ARGS__                                           \
+    }                                                       \
+  }
 
 }  // namespace assay

@@ -10,7 +10,7 @@ namespace assay {
 
 /// A labelled image data set in host memory. Exactly one of `bytes` and `floats` is filled, N x C x H x W.
 struct DataSet {
-  std::string name;                   ///< the source as the user wrote it, without folders: "npy:images"
+  std::string name;  ///< the source as the user wrote it, without folders: "npy:images"
   std::int64_t n = 0, c = 0, h = 0, w = 0;
   std::vector<std::uint8_t> bytes;    ///< 0..255
   std::vector<float> floats;          ///< [0, 1]
@@ -29,7 +29,12 @@ struct Source {
   bool takes_path = true;
   DataSet (*load)(const std::filesystem::path& argument) = nullptr;
 };
-#define ASSAY_SOURCE(name, ...) const ::assay::Registry<::assay::Source>::Add assay_source_{name, ::assay::Source{__VA_ARGS__}}
+#define ASSAY_SOURCE(name, ...)                                 \
+  const ::assay::Registry<::assay::Source>::Add assay_source_ { \
+    name, ::assay::Source {                                     \
+      __VA_ARGS__                                               \
+    }                                                           \
+  }
 
 /// Loads `kind` or `kind:path`; relative paths are relative to `base`. Checks labels and sizes, fills `sha256` and
 /// `name`. Throws assay::Error: unknown kind (exit 2), anything wrong with the files (exit 65).

@@ -12,11 +12,11 @@ namespace assay {
 
 struct ModelSpec {
   std::string name;
-  std::filesystem::path path;                                ///< absolute, or relative to the working directory
-  std::vector<double> mean, std;                             ///< a value a channel; empty: the model takes [0, 1]
+  std::filesystem::path path;                                      ///< absolute, or relative to the working directory
+  std::vector<double> mean, std;                                   ///< a value a channel; empty: the model takes [0, 1]
   std::variant<std::monostate, std::int64_t, std::string> output;  ///< element of a tuple, key of a dict
-  std::optional<int> classes;                                ///< set when the head is wider than the data on purpose
-  std::string sha256;                                        ///< checked before loading, when given
+  std::optional<int> classes;  ///< set when the head is wider than the data on purpose
+  std::string sha256;          ///< checked before loading, when given
 };
 
 /// One attack or corruption with all parameters filled in; lists in the config are already expanded.
@@ -34,20 +34,21 @@ struct Sweep {
   std::string device = "auto";
   std::vector<std::string> metrics;
   std::string source;
-  std::filesystem::path base;    ///< folder that the config's relative paths start from
+  std::filesystem::path base;  ///< folder that the config's relative paths start from
   std::optional<std::int64_t> limit;
   std::vector<ModelSpec> models;
   std::vector<Perturbation> perturbations;
 };
 
-/// Reads and checks a sweep, TOML or (by extension .json) JSON. Throws assay::Error, exit 2, with file, line, column, what
-/// was found and, for unknown names, the nearest valid one.
+/// Reads and checks a sweep, TOML or (by extension .json) JSON. Throws assay::Error, exit 2, with file, line, column,
+/// what was found and, for unknown names, the nearest valid one.
 Sweep read_sweep(const std::filesystem::path& file);
 
 /// What every corruption takes: severity and table.
 const std::vector<ParamSpec>& corruption_params();
 
 /// Fills in defaults and checks types and ranges of one perturbation as read_sweep does; `where` begins its messages.
-Perturbation check_perturbation(Perturbation::Kind kind, const std::string& name, Params given, const std::string& where);
+Perturbation check_perturbation(Perturbation::Kind kind, const std::string& name, Params given,
+                                const std::string& where);
 
 }  // namespace assay

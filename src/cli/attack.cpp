@@ -71,15 +71,22 @@ ExitCode attack(const Options& options, const Params& given) {
                        attacked.passes.forward / samples, attacked.passes.backward / samples);
   }
   const std::filesystem::path out = options.out;
-  replace_file(out / "adversarial.npy", npy_bytes("<f4", {n, data.c, data.h, data.w}, points.data(), points.size() * sizeof(float)));
+  replace_file(out / "adversarial.npy",
+               npy_bytes("<f4", {n, data.c, data.h, data.w}, points.data(), points.size() * sizeof(float)));
   replace_file(out / "samples.csv", csv);
   if (options.json)
-    print_json({{"schema", 1}, {"n", n}, {"clean_correct", right}, {"fooled", fooled}, {"undecided", undecided},
-                {"attack", to_json(p)}, {"out", options.out}});
+    print_json({{"schema", 1},
+                {"n", n},
+                {"clean_correct", right},
+                {"fooled", fooled},
+                {"undecided", undecided},
+                {"attack", to_json(p)},
+                {"out", options.out}});
   else
     fmt::print("{} images: {} right when clean, {} of them fooled by {} at its last iterate; {}\n", n, right, fooled,
                options.name, (out / "adversarial.npy").string());
-  if (undecided > 0) fmt::print(stderr, "warning: {} samples are undecided: their logits or gradients were not finite\n", undecided);
+  if (undecided > 0)
+    fmt::print(stderr, "warning: {} samples are undecided: their logits or gradients were not finite\n", undecided);
   return ExitCode::done;
 }
 
@@ -90,7 +97,8 @@ Verb add_attack(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("attack", "Attack a model and write the adversarial images");
   verb->add_option("model", options->model, "TorchScript file; loading it runs the code inside")->required();
   verb->add_option("data", options->data, "source, such as fashion_mnist or npy:DIR")->required();
-  verb->add_option("name", options->name, "an attack, see `assay list attacks`; its parameters follow as --name value")->required();
+  verb->add_option("name", options->name, "an attack, see `assay list attacks`; its parameters follow as --name value")
+      ->required();
   verb->add_option("--out", options->out, "output folder")->required();
   verb->add_option("--seed", options->seed, "same seed, same random starts")->check(CLI::Range(std::int64_t{0}, kMost));
   verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));

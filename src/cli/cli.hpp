@@ -49,8 +49,8 @@ struct DeviceOptions {
 };
 void add_device_options(CLI::App& app, DeviceOptions& options);
 
-/// "auto", "cpu", "cuda" or "cuda:N" as an Exec; says on stderr what auto chose. Throws assay::Error: exit 69 when CUDA is
-/// asked for and not there, exit 2 for another word.
+/// "auto", "cpu", "cuda" or "cuda:N" as an Exec; says on stderr what auto chose. Throws assay::Error: exit 69 when CUDA
+/// is asked for and not there, exit 2 for another word.
 Exec choose_device(const std::string& device);
 
 /// A sweep with everything that a plan needs.
@@ -60,8 +60,8 @@ struct Prepared {
   Plan plan;
   Exec exec;
 };
-/// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan, whose thread count is then taken
-/// unless --threads is given.
+/// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan, whose thread count is then
+/// taken unless --threads is given.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
 
 /// Loads and probes a model; prints its hash and notes to stderr.
@@ -83,7 +83,8 @@ class Progress final : public RunObserver {
 /// Versions, device and class, for run-info.json and doctor.
 nlohmann::json environment();
 
-/// Merges `plan` in `store`, writes every sink's file and run-info-free results, prints the table or JSON; exit code 0 or 3.
+/// Merges `plan` in `store`, writes every sink's file and run-info-free results, prints the table or JSON; exit code 0
+/// or 3.
 ExitCode merge_and_print(const Plan& plan, const Store& store, bool json);
 
 /// Prints one JSON object to stdout.

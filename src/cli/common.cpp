@@ -19,7 +19,8 @@ constexpr const char* kCpu = "cpu";
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
-  app.add_option("--threads", options.threads, "CPU threads (default: the plan's, else one a processor)")->check(CLI::Range(1, 4096));
+  app.add_option("--threads", options.threads, "CPU threads (default: the plan's, else one a processor)")
+      ->check(CLI::Range(1, 4096));
 }
 
 Exec choose_device(const std::string& device) {
@@ -32,7 +33,8 @@ Exec choose_device(const std::string& device) {
       fmt::print(stderr, "device: cpu ({})\n", why_not);
       return {};
     }
-    throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not, "use --device cpu or --device auto");
+    throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not,
+                "use --device cpu or --device auto");
   }
   throw Error(ExitCode::internal, "a CUDA device was found by a build without the CUDA backend");
 }
@@ -59,13 +61,16 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
 std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients) {
   LoadedModel loaded = load_script_model(spec, data, static_cast<int>(batch), gradients);
   fmt::print(stderr, "model {}: {}, sha256 {}\n", spec.name, spec.path.filename().string(), loaded.sha256);
-  for (const std::string& note : loaded.notes) fmt::print(stderr, "note: model {}: {}\n", spec.name, note);
+  for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
   return std::move(loaded.model);
 }
 
 nlohmann::json environment() {
-  return {{"version", ASSAY_VERSION}, {"numerics", torch_numerics()}, {"processors", omp_get_num_procs()},
-          {"device", kCpu},           {"backends", {kCpu}}};
+  return {{"version", ASSAY_VERSION},
+          {"numerics", torch_numerics()},
+          {"processors", omp_get_num_procs()},
+          {"device", kCpu},
+          {"backends", {kCpu}}};
 }
 
 ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {
@@ -77,15 +82,21 @@ ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {
     if (!sink.file.empty()) store.write(sink.file, sink.render(results));
   const std::string path = (store.root() / "results.json").string();
   if (json)
-    print_json({{"schema", 1}, {"plan_id", plan.id}, {"results", path},
-                {"units", {{"planned", status.units}, {"done", status.done}, {"failed", status.failed}}}, {"undecided", undecided}});
+    print_json({{"schema", 1},
+                {"plan_id", plan.id},
+                {"results", path},
+                {"units", {{"planned", status.units}, {"done", status.done}, {"failed", status.failed}}},
+                {"undecided", undecided}});
   else
     fmt::print("{}\nresults: {}\n", Registry<Sink>::find("table")->render(results), path);
   if (undecided > 0)
-    fmt::print(stderr, "warning: {} samples over all cells are undecided (outputs not finite, or their unit failed); they count as wrong and not robust\n", undecided);
+    fmt::print(stderr,
+               "warning: {} samples over all cells are undecided (outputs not finite, or their unit failed); they "
+               "count as wrong and not robust\n",
+               undecided);
   if (status.failed > 0) {
-    fmt::print(stderr, "warning: {} of {} units failed, see {}; running again retries them\n", status.failed, status.units,
-               (store.root() / "failures").string());
+    fmt::print(stderr, "warning: {} of {} units failed, see {}; running again retries them\n", status.failed,
+               status.units, (store.root() / "failures").string());
     return ExitCode::units_failed;
   }
   return ExitCode::done;

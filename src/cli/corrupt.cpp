@@ -1,8 +1,9 @@
+#include "engine/corrupt.hpp"
+
 #include <fmt/format.h>
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
-#include "engine/corrupt.hpp"
 #include "torch/script_model.hpp"
 
 namespace assay::cli {
@@ -18,8 +19,9 @@ struct Options {
 };
 
 ExitCode corrupt(const Options& options) {
-  const Perturbation p = check_perturbation(Perturbation::Kind::corruption, options.name,
-                                            {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
+  const Perturbation p =
+      check_perturbation(Perturbation::Kind::corruption, options.name,
+                         {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
   const Exec exec = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   if (options.device.threads > 0) set_threads(options.device.threads);
   const DataSet data = load_data(options.data, ".");
@@ -30,7 +32,8 @@ ExitCode corrupt(const Options& options) {
   request.hi = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   if (options.index >= 0) {
     if (options.index >= data.n)
-      throw Error(ExitCode::usage, fmt::format("--index {}: '{}' has images 0 to {}", options.index, data.name, data.n - 1));
+      throw Error(ExitCode::usage,
+                  fmt::format("--index {}: '{}' has images 0 to {}", options.index, data.name, data.n - 1));
     request.lo = options.index;
     request.hi = options.index + 1;
   }
@@ -45,8 +48,8 @@ ExitCode corrupt(const Options& options) {
   }
   const std::filesystem::path out = options.out;
   const std::int64_t n = request.hi - request.lo;
-  const auto write = [&](const std::filesystem::path& name, const std::string& type, const std::vector<std::int64_t>& shape,
-                         const auto& values) {
+  const auto write = [&](const std::filesystem::path& name, const std::string& type,
+                         const std::vector<std::int64_t>& shape, const auto& values) {
     replace_file(out / name, npy_bytes(type, shape, values.data(), values.size() * sizeof(values[0])));
   };
   const std::vector<std::int64_t> shape = {n, data.h, data.w, data.c};
@@ -54,14 +57,21 @@ ExitCode corrupt(const Options& options) {
   const std::vector<std::uint16_t> labels(data.labels.begin() + request.lo, data.labels.begin() + request.hi);
   write("labels.npy", "<u2", {n}, labels);
   if (options.floats) write("float.npy", "<f4", shape, channels_last(images.floats, data.c, data.h * data.w));
-  for (const auto& [name, values] : images.draws) write("draws/" + name + ".npy", "<f4", {n, 3, data.h, data.w}, values);
+  for (const auto& [name, values] : images.draws)
+    write("draws/" + name + ".npy", "<f4", {n, 3, data.h, data.w}, values);
   const int table = static_cast<int>(request.args.table);
   if (options.json)
-    print_json({{"schema", 1}, {"n", n}, {"corruption", options.name}, {"severity", options.severity}, {"table", table},
-                {"pipeline", "in_memory"}, {"seed", options.seed}, {"out", options.out}});
+    print_json({{"schema", 1},
+                {"n", n},
+                {"corruption", options.name},
+                {"severity", options.severity},
+                {"table", table},
+                {"pipeline", "in_memory"},
+                {"seed", options.seed},
+                {"out", options.out}});
   else
-    fmt::print("{} images, {} severity {} (table {}, pipeline in_memory, seed {}): {}\n", n, options.name, options.severity,
-               table, options.seed, (out / "images.npy").string());
+    fmt::print("{} images, {} severity {} (table {}, pipeline in_memory, seed {}): {}\n", n, options.name,
+               options.severity, table, options.seed, (out / "images.npy").string());
   return ExitCode::done;
 }
 

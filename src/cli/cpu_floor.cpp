@@ -9,7 +9,8 @@ namespace {
 __attribute__((constructor(101))) void check_cpu() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return;
-  constexpr char kMessage[] = "error: this processor has no AVX2; assay needs an x86-64-v3 processor (Intel Haswell, AMD Zen, or newer)\n";
+  constexpr char kMessage[] =
+      "error: this processor has no AVX2; assay needs an x86-64-v3 processor (Intel Haswell, AMD Zen, or newer)\n";
   (void)!write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
   _exit(69);
 }

@@ -28,7 +28,8 @@ ExitCode doctor(const Options& options) {
     return ExitCode::done;
   }
   fmt::print("assay      {}\n", ASSAY_VERSION);
-  for (const auto& [name, value] : report["numerics"].items()) fmt::print("{:<10} {}\n", name, value.get<std::string>());
+  for (const auto& [name, value] : report["numerics"].items())
+    fmt::print("{:<10} {}\n", name, value.get<std::string>());
   fmt::print("processors {}\n", report["processors"].get<int>());
   fmt::print("device     cpu; cuda: {}\n", why_not.empty() ? "available" : why_not);
   fmt::print("demo data  {}\n", report["fashion_mnist"].get<std::string>());

@@ -26,8 +26,9 @@ json param_json(const ParamSpec& spec) {
       spec.fallback);
   if (fallback.is_null() && !spec.default_rule.empty()) fallback = spec.default_rule;
   const auto bound = [](double v) { return std::abs(v) <= 1e300 ? json(v) : json(nullptr); };
-  json out = {{"name", spec.name}, {"type", kTypes[static_cast<int>(spec.type)]}, {"about", spec.about},
-              {"default", fallback}, {"min", bound(spec.min)}, {"max", bound(spec.max)}};
+  json out = {{"name", spec.name},      {"type", kTypes[static_cast<int>(spec.type)]},
+              {"about", spec.about},    {"default", fallback},
+              {"min", bound(spec.min)}, {"max", bound(spec.max)}};
   if (const auto choices = choices_of(spec); !choices.empty()) out["choices"] = choices;
   return out;
 }
@@ -41,10 +42,12 @@ json everything() {
     all.push_back({{"kind", kind}, {"name", name}, {"about", about}, {"source", source}, {"params", list}});
   };
   for (const auto& [name, e] : Registry<AttackEntry>::all()) add("attack", name, e.about, e.source, e.params);
-  for (const auto& [name, e] : Registry<Corruption>::all()) add("corruption", name, e.about, e.source, corruption_params());
+  for (const auto& [name, e] : Registry<Corruption>::all())
+    add("corruption", name, e.about, e.source, corruption_params());
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
   for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
-  for (const auto& [name, e] : Registry<Source>::all()) add("source", name, e.about, e.takes_path ? name + ":PATH" : name, {});
+  for (const auto& [name, e] : Registry<Source>::all())
+    add("source", name, e.about, e.takes_path ? name + ":PATH" : name, {});
   for (const auto& [name, e] : Registry<Sink>::all()) add("sink", name, e.about, e.file, {});
   return all;
 }
@@ -78,8 +81,10 @@ ExitCode list(const Options& options) {
     if (kind == "corruption") continue;  // all take the same two
     for (const json& p : entry["params"])
       fmt::print("      {:<18} {}{}\n", p["name"].get<std::string>(), p["about"].get<std::string>(),
-                 p["default"].is_null() ? std::string(" (required)")
-                                        : " (default " + (p["default"].is_string() ? p["default"].get<std::string>() : p["default"].dump()) + ")");
+                 p["default"].is_null()
+                     ? std::string(" (required)")
+                     : " (default " +
+                           (p["default"].is_string() ? p["default"].get<std::string>() : p["default"].dump()) + ")");
   }
   return ExitCode::done;
 }

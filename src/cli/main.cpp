@@ -34,10 +34,12 @@ int run_program(int argc, char** argv) {
   CLI::App app{"assay: tells whether a trained model can be trusted beyond its accuracy"};
   app.set_version_flag("--version", ASSAY_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 2 command line or config, 3 some units failed, 4 merge incomplete, 65 model or data,\n"
-             "69 device, 70 internal, 73 cannot write, 75 interrupted (run the same command again).");
+  app.footer(
+      "Exit codes: 0 done, 2 command line or config, 3 some units failed, 4 merge incomplete, 65 model or data,\n"
+      "69 device, 70 internal, 73 cannot write, 75 interrupted (run the same command again).");
   std::vector<Verb> verbs;
-  for (const auto add : {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score})
+  for (const auto add :
+       {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score})
     verbs.push_back(add(app));
   try {
     app.parse(argc, argv);
@@ -63,7 +65,9 @@ void handle_signals() {
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, on_signal);
 }
 
-void print_json(const nlohmann::json& value) { fmt::print("{}\n", value.dump(1)); }
+void print_json(const nlohmann::json& value) {
+  fmt::print("{}\n", value.dump(1));
+}
 
 }  // namespace assay::cli
 
@@ -80,7 +84,8 @@ int main(int argc, char** argv) {
     return cli::complain(Error(ExitCode::internal, "out of memory", "use a smaller batch"));
   } catch (const std::exception& e) {
     // fmt throws where stdout takes no more.
-    if (std::ferror(stdout) != 0) return cli::complain(Error(ExitCode::cannot_write, "cannot write to standard output"));
+    if (std::ferror(stdout) != 0)
+      return cli::complain(Error(ExitCode::cannot_write, "cannot write to standard output"));
     return cli::complain(Error(ExitCode::internal, std::string("internal error: ") + e.what()));
   }
 }

@@ -44,7 +44,11 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
           {"threads", p.plan.threads},
           {"data", {{"source", p.plan.source}, {"sha256", p.plan.data_sha256}}},
           {"models", files},
-          {"units", {{"planned", summary.planned}, {"reused", summary.reused}, {"computed", summary.computed}, {"failed", summary.failed}}},
+          {"units",
+           {{"planned", summary.planned},
+            {"reused", summary.reused},
+            {"computed", summary.computed},
+            {"failed", summary.failed}}},
           {"interrupted", summary.interrupted},
           {"seconds", {{"total", summary.seconds}, {"model", summary.model_seconds}}},
           {"cells", cells}};
@@ -73,10 +77,18 @@ void print_dry_run(const Plan& plan, const std::vector<int>& jobs, const Store& 
       fmt::print("{:<70} {:>4} units, {:>4} missing\n", plan.describe(plan.cells[c]), units[c], missing[c]);
   }
   if (as_json)
-    print_json({{"schema", 1}, {"plan_id", plan.id}, {"cells", cells}, {"units", all}, {"missing", left}, {"images", plan.n}, {"forward_passes", passes}});
+    print_json({{"schema", 1},
+                {"plan_id", plan.id},
+                {"cells", cells},
+                {"units", all},
+                {"missing", left},
+                {"images", plan.n},
+                {"forward_passes", passes}});
   else
-    fmt::print("{} cells, {} units of up to {} images, {} missing; about {:.0f} forward passes in all (a backward pass counts two)\n",
-               plan.cells.size(), all, plan.unit_size, left, passes);
+    fmt::print(
+        "{} cells, {} units of up to {} images, {} missing; about {:.0f} forward passes in all (a backward pass counts "
+        "two)\n",
+        plan.cells.size(), all, plan.unit_size, left, passes);
 }
 
 ExitCode run(const Options& options) {
@@ -124,8 +136,13 @@ ExitCode run(const Options& options) {
   if (shards == 1) return merge_and_print(p.plan, store, options.json);
   const ExitCode code = summary.failed > 0 ? ExitCode::units_failed : ExitCode::done;
   if (options.json)
-    print_json({{"schema", 1}, {"plan_id", p.plan.id}, {"shard", shard}, {"shards", shards},
-                {"units", {{"planned", summary.planned}, {"done", summary.reused + summary.computed}, {"failed", summary.failed}}}});
+    print_json(
+        {{"schema", 1},
+         {"plan_id", p.plan.id},
+         {"shard", shard},
+         {"shards", shards},
+         {"units",
+          {{"planned", summary.planned}, {"done", summary.reused + summary.computed}, {"failed", summary.failed}}}});
   else
     fmt::print("shard {}/{} is done; when all are, `assay merge {}` writes the results\n", shard, shards, out.string());
   return code;

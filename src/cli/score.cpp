@@ -20,11 +20,13 @@ struct Options {
 std::vector<float> read_matrix(const std::string& file, std::int64_t& n, std::int64_t& classes) {
   const NpyArray array = read_npy(file);
   if (array.shape.size() != 2 || array.shape[0] < 1 || array.shape[1] < 2)
-    throw Error(ExitCode::input, "'" + file + "' has shape " + shape_text(array.shape) + ", expected N x K with K >= 2 classes");
+    throw Error(ExitCode::input,
+                "'" + file + "' has shape " + shape_text(array.shape) + ", expected N x K with K >= 2 classes");
   n = array.shape[0];
   classes = array.shape[1];
   if (array.dtype == "<f4") return array.values<float>();
-  if (array.dtype != "<f8") throw Error(ExitCode::input, "'" + file + "' holds " + array.dtype + ", expected float32 or float64");
+  if (array.dtype != "<f8")
+    throw Error(ExitCode::input, "'" + file + "' holds " + array.dtype + ", expected float32 or float64");
   const std::vector<double> wide = array.values<double>();
   return {wide.begin(), wide.end()};
 }
@@ -35,7 +37,8 @@ std::vector<std::uint16_t> read_score_labels(const std::string& file, std::int64
     throw Error(ExitCode::input, fmt::format("'{}' holds {} labels, expected {}, one a row", file, labels.size(), n));
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= classes)
-      throw Error(ExitCode::input, fmt::format("'{}': label {} at index {}, expected 0..{}", file, labels[i], i, classes - 1));
+      throw Error(ExitCode::input,
+                  fmt::format("'{}': label {} at index {}, expected 0..{}", file, labels[i], i, classes - 1));
   return labels;
 }
 
@@ -81,13 +84,16 @@ ExitCode score(const Options& options) {
       for (std::int64_t k = 0; k < classes; ++k) {
         const double p = static_cast<double>(values[static_cast<std::size_t>(i * classes + k)]);
         if (p < 0)
-          throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", options.probabilities, i, p),
+          throw Error(ExitCode::input,
+                      fmt::format("'{}': row {} has {}, expected probabilities", options.probabilities, i, p),
                       "give logits with --logits");
         sum += p;
       }
       if (!(sum > 0.999 && sum < 1.001))
-        throw Error(ExitCode::input, fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", options.probabilities, i, sum),
-                    "give logits with --logits");
+        throw Error(
+            ExitCode::input,
+            fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", options.probabilities, i, sum),
+            "give logits with --logits");
     }
     score_probabilities(exec, n, static_cast<int>(classes), values.data(), labels.data(), rows.data());
   }

@@ -13,7 +13,8 @@ struct Options {
 Plan plan_in(const Store& store) {
   auto plan = store.plan();
   if (!plan)
-    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json", "give the --out folder of `assay run`");
+    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json",
+                "give the --out folder of `assay run`");
   return std::move(*plan);
 }
 
@@ -22,7 +23,12 @@ ExitCode status(const Options& options) {
   const Plan plan = plan_in(store);
   const PlanStatus s = plan_status(plan, store);
   if (options.json)
-    print_json({{"schema", 1}, {"plan_id", plan.id}, {"units", s.units}, {"done", s.done}, {"failed", s.failed}, {"missing", s.missing()}});
+    print_json({{"schema", 1},
+                {"plan_id", plan.id},
+                {"units", s.units},
+                {"done", s.done},
+                {"failed", s.failed},
+                {"missing", s.missing()}});
   else
     fmt::print("{} of {} units done, {} failed, {} missing\n", s.done, s.units, s.failed, s.missing());
   return ExitCode::done;
@@ -43,7 +49,11 @@ Verb add_folder_verb(CLI::App& app, const char* name, const char* about, ExitCod
 
 }  // namespace
 
-Verb add_status(CLI::App& app) { return add_folder_verb(app, "status", "How much of a sweep is done", status); }
-Verb add_merge(CLI::App& app) { return add_folder_verb(app, "merge", "Join the units of all shards into results.json", merge); }
+Verb add_status(CLI::App& app) {
+  return add_folder_verb(app, "status", "How much of a sweep is done", status);
+}
+Verb add_merge(CLI::App& app) {
+  return add_folder_verb(app, "merge", "Join the units of all shards into results.json", merge);
+}
 
 }  // namespace assay::cli

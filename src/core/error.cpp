@@ -17,8 +17,8 @@ void require_cpu(const Exec& exec) {
 }
 
 void throw_cuda_error(int code, const char* call, const char* file, int line) {
-  throw Error(ExitCode::device,
-              std::string(file) + ":" + std::to_string(line) + ": " + call + " failed with CUDA error " + std::to_string(code));
+  throw Error(ExitCode::device, std::string(file) + ":" + std::to_string(line) + ": " + call +
+                                    " failed with CUDA error " + std::to_string(code));
 }
 
 namespace {
@@ -28,7 +28,8 @@ class HostMemory final : public Memory {
     try {
       return ::operator new(bytes, kAlign);
     } catch (const std::bad_alloc&) {
-      throw Error(ExitCode::internal, "out of memory: " + std::to_string(bytes) + " bytes asked for", "use a smaller batch");
+      throw Error(ExitCode::internal, "out of memory: " + std::to_string(bytes) + " bytes asked for",
+                  "use a smaller batch");
     }
   }
   void deallocate(void* data) noexcept override { ::operator delete(data, kAlign); }

@@ -21,7 +21,9 @@ struct Sha256::Context {
   ~Context() { EVP_MD_CTX_free(ctx); }
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->ctx, EVP_sha256(), nullptr); }
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  EVP_DigestInit_ex(context_->ctx, EVP_sha256(), nullptr);
+}
 Sha256::~Sha256() = default;
 
 Sha256& Sha256::update(const void* data, std::size_t bytes) {
@@ -41,7 +43,9 @@ std::string Sha256::hex() {
   return text;
 }
 
-std::string sha256(std::string_view text) { return Sha256().update(text).hex(); }
+std::string sha256(std::string_view text) {
+  return Sha256().update(text).hex();
+}
 
 std::string sha256_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);

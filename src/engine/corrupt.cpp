@@ -9,7 +9,8 @@
 
 namespace assay {
 
-CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request, const StopFlag& stop) {
+CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
+                               const StopFlag& stop) {
   if (data.bytes.empty())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
@@ -40,14 +41,20 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
     number_rows(exec, rows, first, request.hi - 1, sample.data());
     upload(exec, clean.data(), data.bytes.data() + first * dim, static_cast<std::size_t>(rows * dim));
     entry.apply(exec, request.args,
-                {{clean.data(), rows, data.c, data.h, data.w}, real.data(), sample.data(), constants.data(), draws.data(), request.seed});
+                {{clean.data(), rows, data.c, data.h, data.w},
+                 real.data(),
+                 sample.data(),
+                 constants.data(),
+                 draws.data(),
+                 request.seed});
     quantise(exec, real.data(), {corrupted.data(), rows, data.c, data.h, data.w}, nullptr);
     const std::int64_t at = (first - request.lo) * dim;
     export_images(exec, out.bytes.data() + at, corrupted.data(), static_cast<std::size_t>(rows * dim));
     if (request.floats) {
       const bool one = data.c == 1;
       if (one) luma(exec, real.data(), {gray.data(), rows, 1, data.h, data.w});
-      export_images(exec, out.floats.data() + at, one ? gray.data() : real.data(), static_cast<std::size_t>(rows * dim) * sizeof(float));
+      export_images(exec, out.floats.data() + at, one ? gray.data() : real.data(),
+                    static_cast<std::size_t>(rows * dim) * sizeof(float));
     }
     if (request.draws && kinds > 0) {
       export_images(exec, drawn.data(), draws.data(), static_cast<std::size_t>(rows * kinds * rgb) * sizeof(float));

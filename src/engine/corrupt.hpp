@@ -20,14 +20,15 @@ struct CorruptRequest {
 
 /// Corrupted samples on the host. C is the data's.
 struct CorruptedImages {
-  std::vector<std::uint8_t> bytes;                   ///< n x C x H x W
-  std::vector<float> floats;                         ///< n x C x H x W before quantisation (gray: luma), when asked for
-  std::map<std::string, std::vector<float>> draws;   ///< n x 3 x H x W each, when asked for
+  std::vector<std::uint8_t> bytes;                  ///< n x C x H x W
+  std::vector<float> floats;                        ///< n x C x H x W before quantisation (gray: luma), when asked for
+  std::map<std::string, std::vector<float>> draws;  ///< n x 3 x H x W each, when asked for
 };
 
 /// Corrupts samples of `data` exactly as a sweep does. Throws assay::Error (exit 65) for data without uint8 images, and
 /// Interrupted.
-CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request, const StopFlag& stop);
+CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
+                               const StopFlag& stop);
 
 /// n x C x H x W to n x H x W x C.
 template <class T>

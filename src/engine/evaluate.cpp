@@ -14,7 +14,9 @@ namespace {
 constexpr std::int64_t kFewestRows = 16;
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+double seconds_since(Clock::time_point began) {
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
 
 Table table_of(const Perturbation& corruption) {
   return text_param(corruption.params, "table") == "32" ? Table::c32 : Table::c224;
@@ -30,7 +32,8 @@ struct Evaluator::Lanes {
   Buffer<Verdict> verdict;
 };
 
-Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop)
+Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed,
+                     const StopFlag& stop)
     : exec_(exec),
       data_(data),
       batch_(std::max(batch, kFewestRows)),
@@ -131,7 +134,12 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
     } else {
       gather_bytes(exec_, resident_, sample_.data(), n, clean.data(), label_.data());
       entry->apply(exec_, args,
-                   {{clean.data(), n, data_.c, data_.h, data_.w}, real.data(), sample_.data(), constants.data(), nullptr, seed_});
+                   {{clean.data(), n, data_.c, data_.h, data_.w},
+                    real.data(),
+                    sample_.data(),
+                    constants.data(),
+                    nullptr,
+                    seed_});
       quantise(exec_, real.data(), {corrupted.data(), n, data_.c, data_.h, data_.w}, pixels_.data());
     }
     for (std::size_t m = 0; m < models.size(); ++m) {
@@ -201,7 +209,8 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
         return logits;
       };
       gather_pixels(exec_, resident_, sample_.data(), n, pixels_.data(), label_.data());
-      make_items(exec_, n, sample_.data(), static_cast<float>(real_param(perturbation.params, "epsilon")), item, flags_.data());
+      make_items(exec_, n, sample_.data(), static_cast<float>(real_param(perturbation.params, "epsilon")), item,
+                 flags_.data());
       attack->start(exec_, lanes);
       if (!attack->starts_clean) look(Stage::clean, pixels_.data(), false);
       for (int query = 0; query < attack->queries; ++query) {
@@ -217,7 +226,8 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
       const float* logits = look(Stage::last, lanes.point, false);
       score_logits(exec_, n, classes, logits, label_.data(), flags_.data(), rows.data() + (first - lo));
       if (points != nullptr)
-        export_images(exec_, points->data() + (first - lo) * dim, lanes.point, useful * static_cast<std::size_t>(dim) * sizeof(float));
+        export_images(exec_, points->data() + (first - lo) * dim, lanes.point,
+                      useful * static_cast<std::size_t>(dim) * sizeof(float));
     }
     finish(result, CellKind::attacked, rows.data(), hi - lo);
   } catch (const Error& e) {

@@ -27,7 +27,7 @@ struct UnitResult {
   std::vector<SampleRow> rows;
   Passes passes;
   std::map<std::string, std::vector<std::uint64_t>> states;  ///< of every registered metric that applies
-  std::string error;                                          ///< why it failed; empty: it didn't
+  std::string error;                                         ///< why it failed; empty: it didn't
   double seconds = 0, model_seconds = 0;
 };
 
@@ -37,7 +37,8 @@ class Evaluator {
   Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
   ~Evaluator();
 
-  /// Samples [lo, hi), clean (`corruption` null) or corrupted, for several models. A model that fails fails its own unit.
+  /// Samples [lo, hi), clean (`corruption` null) or corrupted, for several models. A model that fails fails its own
+  /// unit.
   std::vector<UnitResult> plain(const Perturbation* corruption, std::int64_t lo, std::int64_t hi,
                                 const std::vector<Model*>& models);
   /// Samples [lo, hi) under an attack. `points`, when given, gets the last iterates on the host (n x dim), by export.

@@ -23,7 +23,11 @@ std::string text(const Param& value) {
 }
 
 json model_json(const PlanModel& model) {
-  return {{"name", model.name}, {"sha256", model.sha256}, {"mean", model.mean}, {"std", model.std}, {"output", model.output}};
+  return {{"name", model.name},
+          {"sha256", model.sha256},
+          {"mean", model.mean},
+          {"std", model.std},
+          {"output", model.output}};
 }
 
 /// Everything but the metric set and what is derived.
@@ -37,7 +41,8 @@ json identity(const Plan& plan) {
           {"unit_size", plan.unit_size},
           {"threads", plan.threads},
           {"numerics", plan.numerics},
-          {"data", {{"source", plan.source}, {"sha256", plan.data_sha256}, {"n", plan.n}, {"shape", {plan.c, plan.h, plan.w}}}},
+          {"data",
+           {{"source", plan.source}, {"sha256", plan.data_sha256}, {"n", plan.n}, {"shape", {plan.c, plan.h, plan.w}}}},
           {"models", models},
           {"perturbations", perturbations}};
 }
@@ -117,8 +122,9 @@ Param param_from_json(const json& value) {
 
 CellKind Plan::kind(const Cell& cell) const {
   if (cell.perturbation < 0) return CellKind::clean;
-  return perturbations[static_cast<std::size_t>(cell.perturbation)].kind == Perturbation::Kind::attack ? CellKind::attacked
-                                                                                                        : CellKind::corrupted;
+  return perturbations[static_cast<std::size_t>(cell.perturbation)].kind == Perturbation::Kind::attack
+             ? CellKind::attacked
+             : CellKind::corrupted;
 }
 
 std::string Plan::describe(const Cell& cell) const {
@@ -194,7 +200,8 @@ json to_json(const Plan& plan) {
 Plan plan_from_json(const json& all) {
   Plan plan;
   try {
-    if (all.at("schema") != 1) throw Error(ExitCode::input, "the plan has schema " + all.at("schema").dump() + ", expected 1");
+    if (all.at("schema") != 1)
+      throw Error(ExitCode::input, "the plan has schema " + all.at("schema").dump() + ", expected 1");
     plan.seed = all.at("seed").get<std::uint64_t>();
     plan.batch = all.at("batch").get<std::int64_t>();
     plan.unit_size = all.at("unit_size").get<std::int64_t>();
@@ -221,13 +228,15 @@ Plan plan_from_json(const json& all) {
                              ? Registry<AttackEntry>::find(perturbation.name) != nullptr
                              : Registry<Corruption>::find(perturbation.name) != nullptr;
       if (!known)
-        throw Error(ExitCode::input, "the plan has '" + perturbation.name + "', which this version of assay does not have");
+        throw Error(ExitCode::input,
+                    "the plan has '" + perturbation.name + "', which this version of assay does not have");
       plan.perturbations.push_back(std::move(perturbation));
     }
     plan.metrics = all.at("metrics").get<std::vector<std::string>>();
     for (const std::string& metric : plan.metrics)
       if (Registry<Metric>::find(metric) == nullptr)
-        throw Error(ExitCode::input, "the plan has the metric '" + metric + "', which this version of assay does not have");
+        throw Error(ExitCode::input,
+                    "the plan has the metric '" + metric + "', which this version of assay does not have");
     derive(plan);
     if (all.at("plan_id") != plan.id) throw Error(ExitCode::input, "the plan's content does not match its plan_id");
   } catch (const json::exception& e) {
@@ -238,7 +247,8 @@ Plan plan_from_json(const json& all) {
 
 std::vector<int> shard_jobs(const Plan& plan, int shard, int shards) {
   if (shards < 1 || shard < 0 || shard >= shards)
-    throw Error(ExitCode::usage, fmt::format("shard {}/{} does not exist; expected i/N with 0 <= i < N", shard, shards));
+    throw Error(ExitCode::usage,
+                fmt::format("shard {}/{} does not exist; expected i/N with 0 <= i < N", shard, shards));
   double total = 0;
   for (const Job& job : plan.jobs) total += job.cost;
   // A job belongs to the shard in whose share of the cost its middle lies.

@@ -34,8 +34,8 @@ struct Unit {
   std::string key;  ///< SHA-256 of everything that decides its content
 };
 
-/// Units that are computed together: an attack's alone; a corruption's (or the clean data's) for all models, so that the
-/// perturbed images are generated once.
+/// Units that are computed together: an attack's alone; a corruption's (or the clean data's) for all models, so that
+/// the perturbed images are generated once.
 struct Job {
   int perturbation = -1;
   std::vector<int> units;  ///< indices into Plan::units, all with the same range

@@ -8,8 +8,8 @@
 
 namespace assay {
 
-RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs, const Store& store,
-                    const ModelLoader& load, const StopFlag& stop, RunObserver& observer) {
+RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs,
+                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer) {
   RunSummary summary;
   summary.cells.resize(plan.cells.size());
   const auto unit_at = [&](int u) -> const Unit& { return plan.units[static_cast<std::size_t>(u)]; };
@@ -82,7 +82,8 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         } else {
           store.record_failure(plan, unit, result.error);
           ++summary.failed;
-          observer.failed(plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)]), unit.lo, unit.hi, result.error);
+          observer.failed(plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)]), unit.lo, unit.hi,
+                          result.error);
         }
       }
       done_cost += t.cost;

@@ -14,8 +14,8 @@ namespace assay {
 /// Told about a run as it goes.
 struct RunObserver {
   virtual ~RunObserver() = default;
-  /// `done` of `total` units of this process are there, `reused` of them from before; `images` were computed so far, and
-  /// the work done is `share` (0..1) of what was missing at the start.
+  /// `done` of `total` units of this process are there, `reused` of them from before; `images` were computed so far,
+  /// and the work done is `share` (0..1) of what was missing at the start.
   virtual void progress(int done, int total, int reused, std::int64_t images, double share) = 0;
   virtual void failed(const std::string& cell, std::int64_t lo, std::int64_t hi, const std::string& why) = 0;
 };
@@ -35,8 +35,8 @@ using ModelLoader = std::function<std::unique_ptr<Model>(int model)>;
 
 /// Computes and commits the missing units of the jobs (indices into plan.jobs). Units that fail are recorded and passed
 /// over; stops at `stop`, keeping what is committed.
-RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs, const Store& store,
-                    const ModelLoader& load, const StopFlag& stop, RunObserver& observer);
+RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs,
+                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer);
 
 /// What is done of a plan.
 struct PlanStatus {
@@ -45,8 +45,8 @@ struct PlanStatus {
 };
 PlanStatus plan_status(const Plan& plan, const Store& store);
 
-/// Merges all units, in plan order. Units that failed count as undecided samples. Throws assay::Error (exit 4) when units
-/// are missing.
+/// Merges all units, in plan order. Units that failed count as undecided samples. Throws assay::Error (exit 4) when
+/// units are missing.
 Results merge_units(const Plan& plan, const Store& store, PlanStatus& status);
 
 }  // namespace assay

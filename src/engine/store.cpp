@@ -48,8 +48,8 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(const fs::path& target) : target_(target) {
     static std::atomic<unsigned> serial{0};
-    path_ = target.parent_path() / ("." + target.filename().string() + "." + host_name() + "." + std::to_string(::getpid()) +
-                                    "." + std::to_string(serial++));
+    path_ = target.parent_path() / ("." + target.filename().string() + "." + host_name() + "." +
+                                    std::to_string(::getpid()) + "." + std::to_string(serial++));
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd_ < 0 && errno == EEXIST) {  // left by a killed process that had our number
       ::unlink(path_.c_str());
@@ -98,7 +98,9 @@ std::string columns(const std::vector<SampleRow>& rows) {
   return npy_bytes(kColumns, {static_cast<std::int64_t>(rows.size())}, rows.data(), rows.size() * sizeof(SampleRow));
 }
 
-json parse(const std::string& text) { return json::parse(text, nullptr, false); }
+json parse(const std::string& text) {
+  return json::parse(text, nullptr, false);
+}
 
 }  // namespace
 
@@ -122,7 +124,9 @@ std::optional<std::string> read_if_there(const fs::path& file) {
   return std::move(all).str();
 }
 
-void Store::write(const fs::path& relative, const std::string& content) const { replace_file(root_ / relative, content); }
+void Store::write(const fs::path& relative, const std::string& content) const {
+  replace_file(root_ / relative, content);
+}
 
 std::optional<Plan> Store::plan() const {
   const auto text = read_if_there(root_ / "plan.json");
@@ -196,11 +200,14 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
     throw Error(ExitCode::internal, "unit " + unit.key.substr(0, 12) + " was computed twice with different results",
                 "the model or the machine is not deterministic");
   }
-  const json content = {
-      {"payload", payload},
-      {"sha256", sha256(payload.dump())},
-      {"meta", {{"host", host_name()}, {"seconds", result.seconds}, {"model_seconds", result.model_seconds},
-                {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])}, {"version", ASSAY_VERSION}}}};
+  const json content = {{"payload", payload},
+                        {"sha256", sha256(payload.dump())},
+                        {"meta",
+                         {{"host", host_name()},
+                          {"seconds", result.seconds},
+                          {"model_seconds", result.model_seconds},
+                          {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])},
+                          {"version", ASSAY_VERSION}}}};
   replace_file(unit_path(unit, ".npy"), rows);
   replace_file(path, content.dump() + "\n");
   forget_failure(unit);
@@ -216,8 +223,10 @@ std::optional<std::string> Store::failure(const Unit& unit) const {
 }
 
 void Store::record_failure(const Plan& plan, const Unit& unit, const std::string& why) const {
-  const json content = {{"key", unit.key}, {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])},
-                        {"lo", unit.lo},   {"hi", unit.hi},
+  const json content = {{"key", unit.key},
+                        {"cell", plan.describe(plan.cells[static_cast<std::size_t>(unit.cell)])},
+                        {"lo", unit.lo},
+                        {"hi", unit.hi},
                         {"error", why}};
   write(fs::path("failures") / (unit.key + ".json"), content.dump(1) + "\n");
 }

@@ -30,9 +30,9 @@ std::string render(const Results& results) {
       params = p["params"].dump();
     }
     for (const auto& [metric, e] : cell.metrics)
-      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quote(cell.model), csv_quote(results.source), kind, name,
-                         csv_quote(params), cell.n, cell.undecided, metric, field(e.value), field(e.lo), field(e.hi),
-                         field(e.confidence), csv_quote(Registry<Metric>::find(metric)->definition));
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quote(cell.model), csv_quote(results.source),
+                         kind, name, csv_quote(params), cell.n, cell.undecided, metric, field(e.value), field(e.lo),
+                         field(e.hi), field(e.confidence), csv_quote(Registry<Metric>::find(metric)->definition));
   }
   return out;
 }

@@ -1,4 +1,5 @@
-// results.json: sorted keys, shortest round-trip floats, null where a number is undefined; nothing of the machine or run.
+// results.json: sorted keys, shortest round-trip floats, null where a number is undefined; nothing of the machine or
+// run.
 #include "sinks/json.hpp"
 
 #include <cmath>
@@ -7,7 +8,9 @@
 
 namespace assay {
 
-nlohmann::json number(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+}
 
 nlohmann::json to_json(const Estimate& estimate, const std::string& definition) {
   return {{"value", number(estimate.value)},
@@ -44,7 +47,9 @@ nlohmann::json to_json(const Results& results) {
 }
 
 namespace {
-std::string render(const Results& results) { return to_json(results).dump(1) + "\n"; }
+std::string render(const Results& results) {
+  return to_json(results).dump(1) + "\n";
+}
 ASSAY_SINK("json", "everything, for programs", "results.json", render);
 }  // namespace
 }  // namespace assay

@@ -13,8 +13,12 @@ std::string render(const Results& results) {
     for (const Perturbation& p : cell.perturbation) perturbation.push_back(to_json(p));
     for (const auto& [metric, estimate] : cell.metrics) {
       json line = to_json(estimate, Registry<Metric>::find(metric)->definition);
-      line.update({{"model", cell.model}, {"data", results.source}, {"perturbation", perturbation},
-                   {"n", cell.n},         {"undecided", cell.undecided}, {"metric", metric}});
+      line.update({{"model", cell.model},
+                   {"data", results.source},
+                   {"perturbation", perturbation},
+                   {"n", cell.n},
+                   {"undecided", cell.undecided},
+                   {"metric", metric}});
       out += line.dump() + "\n";
     }
   }

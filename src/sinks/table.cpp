@@ -24,13 +24,15 @@ std::string label(const Results& results, const CellResult& cell) {
   for (const Perturbation& p : cell.perturbation) {
     line += (line.empty() ? "" : " + ") + p.name;
     for (const auto& [name, value] : p.params) {
-      const bool varies = std::any_of(results.cells.begin(), results.cells.end(), [&, &key = name, &own = value](const auto& other) {
-        return std::any_of(other.perturbation.begin(), other.perturbation.end(), [&](const Perturbation& q) {
-          return q.name == p.name && q.params.contains(key) && q.params.at(key) != own;
-        });
-      });
+      const bool varies =
+          std::any_of(results.cells.begin(), results.cells.end(), [&, &key = name, &own = value](const auto& other) {
+            return std::any_of(other.perturbation.begin(), other.perturbation.end(), [&](const Perturbation& q) {
+              return q.name == p.name && q.params.contains(key) && q.params.at(key) != own;
+            });
+          });
       const bool follows = name == "step" && p.params.contains("epsilon");  // by default a multiple of epsilon
-      if (name == "epsilon" || name == "severity" || (varies && !follows)) line += fmt::format(" {}={}", name, text(value));
+      if (name == "epsilon" || name == "severity" || (varies && !follows))
+        line += fmt::format(" {}={}", name, text(value));
     }
   }
   return line;
@@ -72,12 +74,15 @@ std::string render(const Results& results) {
     out += fmt::format("  {:<{}}", label(results, cell), width);
     for (const std::string& name : columns) {
       const auto found = cell.metrics.find(name);
-      out += fmt::format("  {:>{}}", found == cell.metrics.end() ? "-" : shown(found->second), std::max<std::size_t>(8, name.size()));
+      out += fmt::format("  {:>{}}", found == cell.metrics.end() ? "-" : shown(found->second),
+                         std::max<std::size_t>(8, name.size()));
     }
     if (cell.undecided > 0) out += fmt::format("  ({} undecided)", cell.undecided);
     out += '\n';
   }
-  if (widest > 0) out += fmt::format("\n95% intervals are at most {:.1f} points to a side; each stands in results.json.\n", 100 * widest);
+  if (widest > 0)
+    out += fmt::format("\n95% intervals are at most {:.1f} points to a side; each stands in results.json.\n",
+                       100 * widest);
 
   // The one sentence a model is judged by.
   for (std::size_t first = 0; first < results.cells.size();) {
@@ -88,7 +93,8 @@ std::string render(const Results& results) {
       const CellResult& cell = results.cells[end];
       if (cell.kind == CellKind::clean && cell.metrics.contains("accuracy")) clean = &cell;
       if (cell.metrics.contains("robust_accuracy") &&
-          (weakest == nullptr || cell.metrics.at("robust_accuracy").value < weakest->metrics.at("robust_accuracy").value))
+          (weakest == nullptr ||
+           cell.metrics.at("robust_accuracy").value < weakest->metrics.at("robust_accuracy").value))
         weakest = &cell;
     }
     if (clean != nullptr && weakest != nullptr)

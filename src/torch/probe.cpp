@@ -109,12 +109,11 @@ class Probe {
     }
     if (zero == kFew) {
       reject("the input gradient is zero everywhere for all of " + count_text(kFew, "image"),
-             "remove rounding, saturated softmax or sigmoid outputs from forward, or use attacks that need no gradient "
-             "(square_linf)");
+             "remove rounding, saturated softmax or sigmoid outputs from forward");
     }
     if (zero > 0) {
       note("the input gradient is zero for " + std::to_string(zero) + " of " + count_text(kFew, "image") +
-           ": gradient attacks may overestimate robustness; add an attack that needs no gradient (square_linf)");
+           ": gradient attacks may overestimate robustness");
     }
   }
 

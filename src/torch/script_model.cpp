@@ -203,8 +203,7 @@ const float* ScriptModel::do_forward(const Exec& exec, Images<const float> x, bo
           failure_,
           model_title(spec_) +
               ": no gradient reaches the image, as its logits do not depend on it by differentiable operations",
-          "remove detach(), torch.no_grad(), argmax, rounding, quantisation or torch.jit.optimize_for_inference, "
-          "or use attacks that need no gradient (square_linf)");
+          "remove detach(), torch.no_grad(), argmax, rounding, quantisation or torch.jit.optimize_for_inference");
     }
     if (logits_.is_alias_of(pixels_)) logits_ = logits_.clone();
     return logits_.const_data_ptr<float>();

@@ -13,7 +13,7 @@ namespace assay {
 
 struct LoadedModel {
   std::unique_ptr<Model> model;
-  std::string sha256;  ///< of the file
+  std::string sha256;              ///< of the file
   std::vector<std::string> notes;  ///< what a user should know but need not act on
 };
 
@@ -22,7 +22,8 @@ struct LoadedModel {
 std::string model_digest(const ModelSpec& spec);
 
 /// Loads a TorchScript file and probes it with the first images of `data`. Loading runs code that the file brings.
-/// `gradients`: attacks will ask for vjps, so they are probed too. Throws assay::Error (exit 65), which names what is wrong.
+/// `gradients`: attacks will ask for vjps, so they are probed too. Throws assay::Error (exit 65), which names what is
+/// wrong.
 LoadedModel load_script_model(const ModelSpec& spec, const DataSet& data, int batch, bool gradients);
 
 /// Threads of LibTorch and of our own loops.

@@ -74,7 +74,8 @@ TEST(ExpNonpositive, IsWithin4UlpDownToMinus708) {
   double worst = 0;
   const auto check = [&](double x) {
     const auto expected = std::exp(static_cast<long double>(x));
-    worst = std::max(worst, static_cast<double>(std::abs((static_cast<long double>(exp_nonpositive(x)) - expected) / expected)));
+    worst = std::max(
+        worst, static_cast<double>(std::abs((static_cast<long double>(exp_nonpositive(x)) - expected) / expected)));
   };
   for (double x = -707.999; x <= 0; x += 0.00371) check(x);
   for (int n = 1; n < 1400; ++n)  // where the power of two changes

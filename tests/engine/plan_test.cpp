@@ -36,7 +36,8 @@ TEST(Plan, PutsEachUnitIntoOneJobAndSharesCorruptionsBetweenModels) {
   std::multiset<int> units;
   for (const Job& job : plan.jobs) {
     units.insert(job.units.begin(), job.units.end());
-    const bool attack = job.perturbation >= 0 && plan.perturbations[static_cast<std::size_t>(job.perturbation)].kind == Perturbation::Kind::attack;
+    const bool attack = job.perturbation >= 0 && plan.perturbations[static_cast<std::size_t>(job.perturbation)].kind ==
+                                                     Perturbation::Kind::attack;
     EXPECT_EQ(job.units.size(), attack ? 1u : 2u);
   }
   EXPECT_EQ(units.size(), plan.units.size());
@@ -106,9 +107,11 @@ TEST(Plan, KeysUnitsByWhatDecidesTheirContentAndNothingElse) {
   for (const std::string& key : keys(toy_plan(other, data))) EXPECT_TRUE(all.insert(key).second) << "batch";
   for (const std::string& key : keys(make_plan(base, data, {"x", "y"}, {{"device", "cpu"}}, 1)))
     EXPECT_TRUE(all.insert(key).second) << "model";
-  for (const std::string& key : keys(make_plan(base, data, {"digest of weak", "digest of strong"}, {{"device", "cuda"}}, 1)))
+  for (const std::string& key :
+       keys(make_plan(base, data, {"digest of weak", "digest of strong"}, {{"device", "cuda"}}, 1)))
     EXPECT_TRUE(all.insert(key).second) << "numerics";
-  for (const std::string& key : keys(make_plan(base, data, {"digest of weak", "digest of strong"}, {{"device", "cpu"}}, 2)))
+  for (const std::string& key :
+       keys(make_plan(base, data, {"digest of weak", "digest of strong"}, {{"device", "cpu"}}, 2)))
     EXPECT_TRUE(all.insert(key).second) << "threads";
   for (const std::string& key : keys(toy_plan(base, toy_data(71)))) EXPECT_TRUE(all.insert(key).second) << "data";
 }

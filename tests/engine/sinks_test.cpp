@@ -18,11 +18,20 @@ Results example() {
   CellResult clean{"m,1", {}, CellKind::clean, 10, 0, {10, 0}, {}, {}};
   clean.metrics["accuracy"] = {0.1, 0.05, 0.4, 0.95, {}};
   clean.metrics["ece"] = {kNone, kNone, kNone, kNone, {{"accuracy", {0.5, kNone}}}};
-  CellResult attacked{"m,1", {{Perturbation::Kind::attack, "fgsm", {{"epsilon", 4.0 / 255}}}}, CellKind::attacked, 10, 2, {20, 10}, {"undecided_samples"}, {}};
+  CellResult attacked{"m,1",
+                      {{Perturbation::Kind::attack, "fgsm", {{"epsilon", 4.0 / 255}}}},
+                      CellKind::attacked,
+                      10,
+                      2,
+                      {20, 10},
+                      {"undecided_samples"},
+                      {}};
   attacked.metrics["robust_accuracy"] = {0.0, 0.0, 0.5, 0.95, {}};
   return {"toy", {clean, attacked}};
 }
-std::string render(const char* sink) { return Registry<Sink>::find(sink)->render(example()); }
+std::string render(const char* sink) {
+  return Registry<Sink>::find(sink)->render(example());
+}
 
 TEST(Json, HasSortedKeysShortestFloatsAndNullForTheUndefined) {
   const std::string text = render("json");
@@ -44,7 +53,8 @@ TEST(Csv, QuotesWhatNeedsItAndLeavesTheUndefinedEmpty) {
   std::getline(lines, first);
   std::getline(lines, second);
   std::getline(lines, third);
-  EXPECT_THAT(header, testing::StartsWith("model,data,kind,perturbation,params,n,undecided,metric,value,lo,hi,confidence,definition"));
+  EXPECT_THAT(header, testing::StartsWith(
+                          "model,data,kind,perturbation,params,n,undecided,metric,value,lo,hi,confidence,definition"));
   EXPECT_THAT(first, testing::StartsWith("\"m,1\",toy,clean,,,10,0,accuracy,0.1,0.05,0.4,0.95,"));
   EXPECT_THAT(second, testing::StartsWith("\"m,1\",toy,clean,,,10,0,ece,,,,,"));
   EXPECT_THAT(third, HasSubstr(",attack,fgsm,\"{\"\"epsilon\"\":0.01568627450980392}\",10,2,robust_accuracy,0.0,"));
@@ -53,7 +63,8 @@ TEST(Csv, QuotesWhatNeedsItAndLeavesTheUndefinedEmpty) {
 TEST(Jsonl, HasALineACellAndMetric) {
   std::istringstream lines(render("jsonl"));
   int count = 0;
-  for (std::string line; std::getline(lines, line); ++count) EXPECT_TRUE(nlohmann::json::parse(line).contains("definition"));
+  for (std::string line; std::getline(lines, line); ++count)
+    EXPECT_TRUE(nlohmann::json::parse(line).contains("definition"));
   EXPECT_EQ(count, 3);
 }
 
@@ -63,7 +74,8 @@ TEST(Table, ShowsSharesInPercentAndSumsUpEachModel) {
   EXPECT_THAT(text, HasSubstr("undefined"));
   EXPECT_THAT(text, HasSubstr("fgsm epsilon=0.01569"));
   EXPECT_THAT(text, HasSubstr("(2 undecided)"));
-  EXPECT_THAT(text, HasSubstr("m,1: 10.0% accurate on clean images, 0.0% at worst under attack (fgsm epsilon=0.01569)."));
+  EXPECT_THAT(text,
+              HasSubstr("m,1: 10.0% accurate on clean images, 0.0% at worst under attack (fgsm epsilon=0.01569)."));
 }
 
 }  // namespace

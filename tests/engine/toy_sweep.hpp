@@ -70,8 +70,8 @@ inline Sweep toy_sweep() {
   sweep.metrics = {"accuracy", "robust_accuracy", "nll", "ece"};
   sweep.models = {{"weak", "weak.pt", {}, {}, {}, {}, {}}, {"strong", "strong.pt", {}, {}, {}, {}, {}}};
   for (const double epsilon : {0.02, 0.1})
-    sweep.perturbations.push_back(
-        check_perturbation(Perturbation::Kind::attack, "pgd_linf", {{"epsilon", epsilon}, {"steps", std::int64_t{3}}}, ""));
+    sweep.perturbations.push_back(check_perturbation(Perturbation::Kind::attack, "pgd_linf",
+                                                     {{"epsilon", epsilon}, {"steps", std::int64_t{3}}}, ""));
   sweep.perturbations.push_back(
       check_perturbation(Perturbation::Kind::corruption, "gaussian_noise", {{"severity", std::int64_t{2}}}, ""));
   return sweep;

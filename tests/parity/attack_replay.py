@@ -6,7 +6,7 @@ import torch
 
 from check import Check, Measured
 from models import PixelModel, Recorder
-from peer_attacks import PeerAttack, all_attacks
+from peer_attacks import Ball, PeerAttack, all_attacks
 from program import REPLAY, DemoModel, demo_models, fashion_mnist, pixels, run
 
 TOLERANCE = 1e-6  # the step's own rounding: a few units of 2^-24 on pixels in [0, 1]
@@ -43,10 +43,10 @@ def checks(work: Path, subset: bool) -> list[Check]:
     rows, n = [], 64 if subset else 256
     for demo in demo_models():
         for random_start in (False, True):
-            rows += [(demo, row) for row in all_attacks(0.1, 0.01, 1.5, 0.2, 20, random_start)]
+            rows += [(demo, row) for row in all_attacks(Ball(0.1, 0.01, 20), Ball(1.5, 0.2, 20), random_start)]
         if not subset:
             # A small ball, and a step that leaves it at once, so that every step is a projection.
-            rows += [(demo, row) for row in all_attacks(8 / 255, 16 / 255, 0.25, 1.0, 5, True)]
+            rows += [(demo, row) for row in all_attacks(Ball(8 / 255, 16 / 255, 5), Ball(0.25, 1.0, 5), True)]
     return [
         Check(f"replay {row.title}, {demo.name}", lambda i=i, demo=demo, row=row: measure(row, demo, n, work / f"replay-{i}"))
         for i, (demo, row) in enumerate(rows)

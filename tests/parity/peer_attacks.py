@@ -35,34 +35,40 @@ def torchattacks_attack(make: Callable[[nn.Module], object]) -> Attack:
     return lambda model, x, y: make(model)(x, y).detach()
 
 
-def all_attacks(linf: float, linf_step: float, l2: float, l2_step: float, steps: int, random_start: bool) -> list[PeerAttack]:
+@dataclass(frozen=True)
+class Ball:
+    epsilon: float
+    step: float
+    steps: int
+
+    def params(self, random_start: bool) -> dict[str, object]:
+        return {"epsilon": self.epsilon, "step": self.step, "steps": self.steps, "random_start": random_start}
+
+
+def all_attacks(linf: Ball, l2: Ball, random_start: bool) -> list[PeerAttack]:
     """Every pair of an attack of assay and a peer's. The one-step attacks have no random start."""
     fa = foolbox.attacks
-    pgd_linf = {"epsilon": linf, "step": linf_step, "steps": steps, "random_start": random_start}
-    pgd_l2 = {"epsilon": l2, "step": l2_step, "steps": steps, "random_start": random_start}
-    rows = [
-        PeerAttack(
-            "foolbox", "pgd_linf", pgd_linf,
-            foolbox_attack(lambda: fa.LinfPGD(abs_stepsize=linf_step, steps=steps, random_start=random_start), linf),
-        ),
-        PeerAttack(
-            "torchattacks", "pgd_linf", pgd_linf,
-            torchattacks_attack(lambda m: torchattacks.PGD(m, linf, linf_step, steps, random_start)),
-        ),
-        PeerAttack(
-            "foolbox", "pgd_l2", pgd_l2,
-            foolbox_attack(lambda: fa.L2PGD(abs_stepsize=l2_step, steps=steps, random_start=random_start), l2),
-        ),
-        PeerAttack(
-            "torchattacks", "pgd_l2", pgd_l2,
-            torchattacks_attack(lambda m: torchattacks.PGDL2(m, l2, l2_step, steps, random_start)),
-        ),
-    ]
+
+    def iterated(name: str, ball: Ball, foolbox_class, torchattacks_class) -> list[PeerAttack]:
+        def with_foolbox():
+            return foolbox_class(abs_stepsize=ball.step, steps=ball.steps, random_start=random_start)
+
+        def with_torchattacks(model):
+            return torchattacks_class(model, ball.epsilon, ball.step, ball.steps, random_start)
+
+        params = ball.params(random_start)
+        return [
+            PeerAttack("foolbox", name, params, foolbox_attack(with_foolbox, ball.epsilon)),
+            PeerAttack("torchattacks", name, params, torchattacks_attack(with_torchattacks)),
+        ]
+
+    rows = iterated("pgd_linf", linf, fa.LinfPGD, torchattacks.PGD) + iterated("pgd_l2", l2, fa.L2PGD, torchattacks.PGDL2)
     if not random_start:
+        one_step = {"epsilon": linf.epsilon}
         rows += [
-            PeerAttack("foolbox", "fgsm", {"epsilon": linf}, foolbox_attack(lambda: fa.LinfFastGradientAttack(), linf)),
-            PeerAttack("torchattacks", "fgsm", {"epsilon": linf}, torchattacks_attack(lambda m: torchattacks.FGSM(m, linf))),
+            PeerAttack("foolbox", "fgsm", one_step, foolbox_attack(fa.LinfFastGradientAttack, linf.epsilon)),
+            PeerAttack("torchattacks", "fgsm", one_step, torchattacks_attack(lambda m: torchattacks.FGSM(m, linf.epsilon))),
             # torchattacks has no one-step L2 attack.
-            PeerAttack("foolbox", "fgm_l2", {"epsilon": l2}, foolbox_attack(lambda: fa.L2FastGradientAttack(), l2)),
+            PeerAttack("foolbox", "fgm_l2", {"epsilon": l2.epsilon}, foolbox_attack(fa.L2FastGradientAttack, l2.epsilon)),
         ]
     return rows

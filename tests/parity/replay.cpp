@@ -28,7 +28,8 @@ void replay(const Options& options) {
   const NpyArray clean = read_npy(options.clean), gradients = read_npy(options.gradients);
   const std::vector<float> x = clean.values<float>(), g = gradients.values<float>();
   if (clean.shape.size() != 4 || gradients.shape.size() != 5 || gradients.size() != gradients.shape[0] * clean.size())
-    throw Error(ExitCode::input, "clean " + shape_text(clean.shape) + " and gradients " + shape_text(gradients.shape) + " do not fit");
+    throw Error(ExitCode::input,
+                "clean " + shape_text(clean.shape) + " and gradients " + shape_text(gradients.shape) + " do not fit");
   const std::int64_t n = clean.shape[0], dim = clean.size() / n, steps = gradients.shape[0];
 
   const Exec exec;
@@ -40,7 +41,9 @@ void replay(const Options& options) {
   const Buffer<std::byte> state(exec, n * static_cast<std::int64_t>(attack->lane_bytes));
   std::vector<Verdict> verdict(items.size());
   std::vector<float> value(items.size());
-  LaneBatch lanes{n, dim, items.data(), state.data(), x.data(), point.data(), scratch.data(), value.data(), nullptr, verdict.data(), 0};
+  LaneBatch lanes{
+      n, dim, items.data(), state.data(), x.data(), point.data(), scratch.data(), value.data(), nullptr, verdict.data(),
+      0};
   attack->start(exec, lanes);
   if (!options.start.empty()) point = read_npy(options.start).values<float>();
   lanes.point = point.data();

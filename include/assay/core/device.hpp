@@ -46,9 +46,13 @@ ASSAY_HD float clamp(float v, float lo, float hi) {
   const float low = v > lo ? v : lo;
   return low < hi ? low : hi;
 }
-ASSAY_HD float clamp01(float v) { return clamp(v, 0.f, 1.f); }
+ASSAY_HD float clamp01(float v) {
+  return clamp(v, 0.f, 1.f);
+}
 
 /// True for neither NaN nor infinity, whatever the compiler flags.
-ASSAY_HD bool finite(float v) { return v - v == 0.f; }
+ASSAY_HD bool finite(float v) {
+  return v - v == 0.f;
+}
 
 }  // namespace assay

@@ -8,14 +8,14 @@ namespace assay {
 enum class ExitCode : int {
   done = 0,
   gate_failed = 1,
-  usage = 2,            ///< command line or config
-  units_failed = 3,     ///< results are written, but some units failed for good
+  usage = 2,         ///< command line or config
+  units_failed = 3,  ///< results are written, but some units failed for good
   merge_incomplete = 4,
-  input = 65,           ///< model, data or plan missing, unreadable or not matching
-  device = 69,          ///< device asked for and not there, or lost
-  internal = 70,        ///< internal error or nondeterminism
+  input = 65,     ///< model, data or plan missing, unreadable or not matching
+  device = 69,    ///< device asked for and not there, or lost
+  internal = 70,  ///< internal error or nondeterminism
   cannot_write = 73,
-  interrupted = 75,     ///< run the same command again
+  interrupted = 75,  ///< run the same command again
 };
 
 /// What was found and what was expected (`what`), what to do about it (`hint`, may be empty), and how the program
@@ -38,8 +38,8 @@ void require_cpu(const Exec& exec);
 
 }  // namespace assay
 
-#define ASSAY_CUDA_CHECK(call)                                              \
-  do {                                                                      \
-    if (const int assay_code_ = static_cast<int>(call); assay_code_ != 0)   \
-      ::assay::throw_cuda_error(assay_code_, #call, __FILE__, __LINE__);    \
+#define ASSAY_CUDA_CHECK(call)                                            \
+  do {                                                                    \
+    if (const int assay_code_ = static_cast<int>(call); assay_code_ != 0) \
+      ::assay::throw_cuda_error(assay_code_, #call, __FILE__, __LINE__);  \
   } while (false)

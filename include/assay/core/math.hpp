@@ -8,10 +8,18 @@
 namespace assay {
 
 #if defined(__CUDA_ARCH__)
-ASSAY_HD float bits_to_float(std::uint32_t v) { return __uint_as_float(v); }
-ASSAY_HD std::uint32_t float_to_bits(float v) { return __float_as_uint(v); }
-ASSAY_HD double bits_to_double(std::uint64_t v) { return __longlong_as_double(static_cast<long long>(v)); }
-ASSAY_HD std::uint64_t double_to_bits(double v) { return static_cast<std::uint64_t>(__double_as_longlong(v)); }
+ASSAY_HD float bits_to_float(std::uint32_t v) {
+  return __uint_as_float(v);
+}
+ASSAY_HD std::uint32_t float_to_bits(float v) {
+  return __float_as_uint(v);
+}
+ASSAY_HD double bits_to_double(std::uint64_t v) {
+  return __longlong_as_double(static_cast<long long>(v));
+}
+ASSAY_HD std::uint64_t double_to_bits(double v) {
+  return static_cast<std::uint64_t>(__double_as_longlong(v));
+}
 #else
 ASSAY_HD float bits_to_float(std::uint32_t v) {
   float f;
@@ -48,7 +56,7 @@ ASSAY_HD float log_unit(float x) {
 
 /// sin and cos of 2 pi v for v in [0, 1]; absolute error below 2e-7.
 ASSAY_HD void sincos_turns(float v, float& sine, float& cosine) {
-  const std::int32_t quadrant = static_cast<std::int32_t>(v * 4.f + 0.5f);  // nearest quarter turn
+  const std::int32_t quadrant = static_cast<std::int32_t>(v * 4.f + 0.5f);   // nearest quarter turn
   const float x = (v - static_cast<float>(quadrant) * 0.25f) * 6.28318531f;  // in [-pi/4, pi/4], subtraction exact
   const float z = x * x;
   const float s = x * (1.f + z * (-1.f / 6.f + z * (1.f / 120.f + z * (-1.f / 5040.f + z * (1.f / 362880.f)))));

@@ -24,8 +24,9 @@ struct ParamSpec {
   double min = -std::numeric_limits<double>::infinity();  ///< inclusive; numbers only
   double max = std::numeric_limits<double>::infinity();   ///< inclusive; numbers only
   std::vector<std::string> choices = {};                  ///< texts only; empty: any
-  std::string default_rule = {};                          ///< such as "2.5 * epsilon / steps", computed by the entry itself
-  std::vector<std::string> (*registered)() = nullptr;     ///< texts only: the choices are a registry's names, read when asked
+  std::string default_rule = {};  ///< such as "2.5 * epsilon / steps", computed by the entry itself
+  std::vector<std::string> (*registered)() =
+      nullptr;  ///< texts only: the choices are a registry's names, read when asked
 };
 
 /// The texts that a parameter takes; empty: any.

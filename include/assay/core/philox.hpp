@@ -22,7 +22,9 @@ ASSAY_HD Words4 philox4x32(Words4 ctr, std::uint32_t k0, std::uint32_t k1) {
 }
 
 /// [0, 1), a multiple of 2^-24.
-ASSAY_HD float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+ASSAY_HD float unit_float(std::uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
 
 /// One stream of random numbers for one sample: a function of the seed, the sample's index in the data set, the
 /// purpose (`stream_id`) and the element; never of batch, lane, thread, shard or device.
@@ -50,8 +52,8 @@ struct Draw {
   }
 };
 
-/// The counter's last word: the first 32 bits (big-endian) of SHA-256 of `kind/name/level/target/purpose`, where level is
-/// a severity or a restart and an absent target is "-".
+/// The counter's last word: the first 32 bits (big-endian) of SHA-256 of `kind/name/level/target/purpose`, where level
+/// is a severity or a restart and an absent target is "-".
 std::uint32_t stream_id(const char* kind, const char* name, int level, int target, const char* purpose);
 
 }  // namespace assay

@@ -135,7 +135,8 @@ class BlockTeam {
     partial[block_.worker()] = mine;
     block_.sync();
     for (int half = kTeamWidth / 2; half > 0; half /= 2) {
-      if (block_.worker() < half) partial[block_.worker()] = op(partial[block_.worker()], partial[block_.worker() + half]);
+      if (block_.worker() < half)
+        partial[block_.worker()] = op(partial[block_.worker()], partial[block_.worker() + half]);
       block_.sync();
     }
     const T result = partial[0];

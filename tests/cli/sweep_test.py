@@ -1,0 +1,318 @@
+"""What a sweep leaves: results that say the same in every form, whoever computed them and in whatever order."""
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import unittest
+from pathlib import Path
+
+from program import NORMALISED, ROBUST, ROOT, SECONDS, STANDARD, Case
+from program import attack, corruption, identity, model, npy, run, start, sweep, units, write
+
+METRICS = ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final", "nll", "brier", "ece"]
+MODELS = model(STANDARD, NORMALISED) + model(ROBUST, 'name = "held"\n' + NORMALISED)
+PERTURBATIONS = [attack("pgd_linf", 'epsilon = ["4/255", 0.1]\nsteps = 3'), attack("fgm_l2", "epsilon = 1"), corruption("contrast", "[1, 5]")]
+# Clean, three attacks, two corruptions; each of 40 images in units of 16, 16 and 8.
+CELLS, UNITS_A_CELL = 6, 3
+
+
+def small(metrics: list[str] = METRICS) -> str:
+    return sweep(*PERTURBATIONS, models=MODELS, top=f"metrics = {json.dumps(metrics)}", limit=40)
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in ("results.json", "results.csv", "results.jsonl")}
+
+
+class Whole(Case):
+    """Tests that look at one unsharded run of small()."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="assay-test-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.whole = Path(folder.name) / "whole"
+        cls.config = write(Path(folder.name) / "whole.toml", small())
+        cls.result = run("run", cls.config, "--out", cls.whole)
+        assert cls.result.returncode == 0, cls.result.stderr
+        cls.text = (cls.whole / "results.json").read_text()
+        cls.cells = json.loads(cls.text)["cells"]
+
+    def copy(self) -> Path:
+        return Path(shutil.copytree(self.whole, self.dir / "copy"))
+
+
+class Results(Whole):
+
+    def test_results_json_holds_every_cell_in_the_documented_form(self) -> None:
+        document = json.loads(self.text)
+        self.assertEqual(document["schema"], 1)
+        self.assertEqual(json.dumps(document, sort_keys=True), json.dumps(document), "keys are not sorted")
+        self.assertEqual([cell["model"] for cell in self.cells], ["standard"] * CELLS + ["held"] * CELLS)
+        for at in (0, CELLS):
+            names = [[p["name"] for p in cell["perturbation"]] for cell in self.cells[at : at + CELLS]]
+            self.assertEqual(names, [[], ["pgd_linf"], ["pgd_linf"], ["fgm_l2"], ["contrast"], ["contrast"]])
+        for cell in self.cells:
+            self.assertEqual(set(cell), {"model", "data", "perturbation", "n", "undecided", "passes", "flags", "metrics"})
+            self.assertEqual((cell["n"], cell["undecided"], cell["flags"]), (40, 0, []))
+            kind = cell["perturbation"][0]["kind"] if cell["perturbation"] else "clean"
+            attacked = {"robust_accuracy", "robust_accuracy_final"} if kind == "attack" else set()
+            self.assertEqual(set(cell["metrics"]) & {"robust_accuracy", "robust_accuracy_final"}, attacked)
+            self.assertLessEqual({"accuracy", "top5_accuracy", "nll", "brier", "ece"}, set(cell["metrics"]))
+            self.assertEqual(cell["passes"]["backward"] > 0, kind == "attack")
+            for name, estimate in cell["metrics"].items():
+                self.assertEqual(set(estimate), {"value", "lo", "hi", "confidence", "definition"})
+                self.assertTrue(estimate["definition"])
+                if name.endswith("accuracy") or "robust" in name:
+                    self.assertTrue(0 <= estimate["lo"] <= estimate["value"] <= estimate["hi"] <= 1)
+                    self.assertEqual(estimate["confidence"], 0.95)
+                    self.assertAlmostEqual(estimate["value"] * 40, round(estimate["value"] * 40))
+
+    def test_numbers_are_finite_or_null_and_the_shortest_that_round_trip(self) -> None:
+        def exact(text: str) -> float:
+            value = float(text)
+            self.assertTrue(math.isfinite(value))
+            self.assertEqual(float(repr(value)), value)
+            self.assertLessEqual(len(text), len(repr(value)) + len("e+0"), text)
+            return value
+
+        def never(text: str) -> None:
+            self.fail(f"{text} is not JSON")
+
+        json.loads(self.text, parse_float=exact, parse_constant=never)
+
+    def test_results_say_nothing_of_the_machine_the_time_or_the_folder(self) -> None:
+        names = [path.name for path in self.whole.iterdir()]
+        self.assertIn("run-info.json", names)
+        for name in ("results.json", "results.csv", "results.jsonl"):
+            text = (self.out / name).read_text()
+            self.assertNotIn("/", re.sub(r'"definition": "[^"]*"', "", text) if name == "results.json" else "")
+            self.assertNotIn(str(self.whole.parent), text)
+            self.assertNotIn(str(ROOT), text)
+            self.assertIsNone(re.search(rf"(?i)\b(host|hostname|seconds|date|path|{re.escape(socket.gethostname())})\b", text), name)
+
+    def test_csv_and_jsonl_have_a_row_a_cell_and_metric_that_agrees_with_the_json(self) -> None:
+        expected = [(cell, name, estimate) for cell in self.cells for name, estimate in cell["metrics"].items()]
+        rows = list(csv.DictReader(io.StringIO((self.whole / "results.csv").read_text())))
+        lines = [json.loads(line) for line in (self.whole / "results.jsonl").read_text().splitlines()]
+        self.assertEqual((len(rows), len(lines)), (len(expected), len(expected)))
+        for (cell, name, estimate), row, line in zip(expected, rows, lines, strict=True):
+            self.assertEqual({key: line[key] for key in estimate}, estimate)
+            for key in ("model", "n", "undecided", "perturbation"):
+                self.assertEqual(line[key], cell[key])
+            self.assertEqual((line["metric"], row["metric"]), (name, name))
+            self.assertEqual((row["model"], row["n"], row["undecided"]), (cell["model"], str(cell["n"]), str(cell["undecided"])))
+            for key in ("value", "lo", "hi", "confidence"):
+                self.assertEqual(float(row[key]) if row[key] else None, estimate[key])
+            self.assertEqual(row["definition"], estimate["definition"])
+            self.assertEqual([row["perturbation"]] if row["perturbation"] else [], [p["name"] for p in cell["perturbation"]])
+            self.assertEqual([json.loads(row["params"])] if row["params"] else [], [p["params"] for p in cell["perturbation"]])
+
+    def test_the_table_goes_to_stdout_and_the_log_to_stderr(self) -> None:
+        for word in ("fashion_mnist: 40 images", "standard", "held", "clean", "pgd_linf", "fgm_l2", "contrast", "accuracy", "robust_accuracy"):
+            self.assertIn(word, self.result.stdout)
+        self.assertTrue(self.result.stdout.endswith(f"results: {self.whole}/results.json\n"))
+        for word in ("sha256", "units:", "device:"):
+            self.assertNotIn(word, self.result.stdout)
+            self.assertIn(word, self.result.stderr)
+        self.assertNotIn("\x1b", self.result.stdout + self.result.stderr)
+        self.assertNotIn("\r", self.result.stderr)
+
+    def test_metrics_are_added_to_a_finished_sweep_and_taken_away_without_computing(self) -> None:
+        few, out = self.write_sweep(small(["accuracy"])), self.copy()
+        before, whole = identity(out), digests(out)
+        for config in (few, self.config):
+            again = self.done("run", config, "--out", out)
+            self.assertNotIn("model ", again.stderr, "a model was loaded")
+            self.assertEqual(json.loads((out / "run-info.json").read_text())["units"]["computed"], 0)
+            self.assertEqual(identity(out), before)
+            if config == few:
+                cells = json.loads((out / "results.json").read_text())["cells"]
+                self.assertEqual([set(cell["metrics"]) for cell in cells], [{"accuracy"}] * 2 * CELLS)
+        self.assertEqual(digests(out), whole)
+
+    def test_metrics_that_a_sweep_began_without_are_those_of_one_that_had_them(self) -> None:
+        few = self.write_sweep(sweep(*PERTURBATIONS, models=MODELS, top='metrics = ["brier"]', limit=40))
+        self.done("run", few, "--out", self.dir / "out")
+        self.done("run", self.config, "--out", self.dir / "out")
+        self.assertEqual(digests(self.dir / "out"), digests(self.whole))
+
+    def test_the_same_sweep_as_json_and_from_another_folder_gives_the_same_bytes(self) -> None:
+        document = {
+            "batch": 16,
+            "metrics": METRICS,
+            "data": {"source": "fashion_mnist", "limit": 40},
+            "model": [
+                {"path": "models/standard.pt", "mean": [0.286], "std": [0.353]},
+                {"path": "models/robust.pt", "name": "held", "mean": [0.286], "std": [0.353]},
+            ],
+            "attack": [{"name": "pgd_linf", "epsilon": ["4/255", 0.1], "steps": 3}, {"name": "fgm_l2", "epsilon": 1}],
+            "corruption": [{"name": "contrast", "severity": [1, 5]}],
+        }
+        elsewhere = self.dir / "elsewhere"
+        write(elsewhere / "config.json", json.dumps(document))
+        (elsewhere / "models").symlink_to(ROOT / "models")
+        self.done("run", "elsewhere/config.json", cwd=self.dir)
+        self.assertEqual((self.dir / "out" / "config" / "results.json").read_text(), self.text)
+
+
+class Shards(Whole):
+    def test_shards_merge_to_the_bytes_of_one_process_in_any_order(self) -> None:
+        for order in ((0, 1, 2), (1, 2, 0), (2, 1, 0)):
+            out = self.dir / "".join(map(str, order))
+            for done, shard in enumerate(order):
+                if done > 0:
+                    error = self.refused(4, "units are missing", "merge", out)
+                    left = 2 * CELLS * UNITS_A_CELL - len(units(out))
+                    self.assertIn(f"{left} of {2 * CELLS * UNITS_A_CELL} units", error)
+                    self.assertRegex(error, r"the first: (standard|held) .*, images \d+ to \d+")
+                self.done("run", self.config, "--out", out, "--shard", f"{shard}/3")
+                self.assertEqual(list(out.glob("results.*")), [])
+                self.assertTrue((out / f"run-info.{shard}-of-3.json").exists())
+            self.done("merge", out)
+            self.assertEqual(digests(out), digests(self.whole))
+
+    def test_shards_at_once_share_the_units_out(self) -> None:
+        out = self.dir / "out"
+        processes = [start("run", self.config, "--out", out, "--shard", f"{shard}/3") for shard in range(3)]
+        for process in processes:
+            _, err = process.communicate(timeout=SECONDS)
+            self.assertEqual(process.returncode, 0, err)
+        infos = [json.loads((out / f"run-info.{shard}-of-3.json").read_text())["units"] for shard in range(3)]
+        self.assertEqual([info["reused"] for info in infos], [0, 0, 0])
+        self.assertEqual(sum(info["computed"] for info in infos), 2 * CELLS * UNITS_A_CELL)
+        self.assertTrue(all(info["computed"] > 0 for info in infos))
+        self.done("merge", out)
+        self.assertEqual(digests(out), digests(self.whole))
+
+    def test_more_shards_than_jobs_leave_some_with_nothing_to_do(self) -> None:
+        config, out = self.write_sweep(sweep(limit=16)), self.dir / "out"
+        for shard in range(3):
+            self.done("run", config, "--out", out, "--shard", f"{shard}/3")
+        self.done("merge", out)
+
+    def test_an_unsharded_run_takes_over_what_shards_left(self) -> None:
+        out = self.dir / "out"
+        self.done("run", self.config, "--out", out, "--shard", "1/3")
+        before = identity(out)
+        self.assertGreater(len(before), 0)
+        self.done("run", self.config, "--out", out)
+        self.assertLessEqual(before.items(), identity(out).items())
+        counts = json.loads((out / "run-info.json").read_text())["units"]
+        self.assertEqual(counts["reused"], len(before) // 2)
+        self.assertEqual(digests(out), digests(self.whole))
+
+
+class Verbs(Case):
+    def test_every_verb_prints_one_json_value(self) -> None:
+        config, out = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"))), self.dir / "out"
+        plan = self.json("plan", config)
+        self.assertEqual(len(plan["units"]), 4)
+        dry = self.json("run", config, "--out", out, "--dry-run")
+        self.assertEqual((dry["units"], dry["missing"], dry["plan_id"]), (4, 4, plan["plan_id"]))
+        self.assertFalse(out.exists(), "--dry-run wrote")
+        shard = self.json("run", config, "--out", out, "--shard", "0/2")
+        self.assertEqual((shard["shard"], shard["shards"], shard["units"]["failed"]), (0, 2, 0))
+        status = self.json("status", out)
+        self.assertEqual((status["units"], status["done"]), (4, shard["units"]["done"]))
+        self.assertEqual(status["done"] + status["missing"], 4)
+        whole = self.json("run", config, "--out", out)
+        self.assertEqual((whole["units"], whole["undecided"]), ({"planned": 4, "done": 4, "failed": 0}, 0))
+        self.assertEqual(self.json("merge", out), whole)
+        self.assertEqual(self.json("run", config, "--out", out, "--dry-run")["missing"], 0)
+        self.assertEqual(self.json("status", out)["done"], 4)
+        self.assertTrue(self.json("list"))
+        self.assertFalse(self.json("doctor")["cuda"]["available"])
+        made = self.json("attack", ROBUST, "fashion_mnist", "fgsm", "--epsilon", "0.1", "--limit", 16, "--out", self.dir / "a")
+        self.assertEqual(made["n"], 16)
+        made = self.json("corrupt", "fashion_mnist", "contrast", "--severity", 2, "--limit", 3, "--out", self.dir / "c")
+        self.assertEqual((made["n"], made["corruption"], made["severity"], made["table"]), (3, "contrast", 2, 32))
+        logits = write(self.dir / "logits.npy", npy("<f4", (1, 2), [0, 1]))
+        labels = write(self.dir / "labels.npy", npy("<i4", (1,), [1]))
+        scored = self.json("score", "--logits", logits, "--labels", labels, "--metric", "accuracy")
+        self.assertEqual(set(scored), {"schema", "n", "metrics"})
+
+    def test_the_same_verbs_print_words_for_people(self) -> None:
+        config, out = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"))), self.dir / "out"
+        self.assertRegex(self.done("plan", config).stdout, r"2 cells, 4 units of up to 16 images of fashion_mnist; plan [0-9a-f]{12}\n$")
+        self.assertRegex(self.done("run", config, "--out", out, "--dry-run").stdout, "4 units .* 4 missing")
+        self.done("run", config, "--out", out)
+        self.assertEqual(self.done("status", out).stdout, "4 of 4 units done, 0 failed, 0 missing\n")
+        self.assertRegex(self.done("doctor").stdout, "(?m)^device +cpu")
+        self.assertRegex(self.done("list", "attacks").stdout, r"(?m)^  pgd_linf ")
+        self.assertRegex(self.done("--help").stdout, "merge")
+        self.assertRegex(self.done("--version").stdout, r"^\d+\.\d+\.\d+\n$")
+
+    def test_list_names_each_part_once_with_its_parameters(self) -> None:
+        entries = self.json("list")
+        names = [(entry["kind"], entry["name"]) for entry in entries]
+        self.assertEqual(len(set(names)), len(names))
+        expected = {"attack": "fgsm fgm_l2 pgd_linf pgd_l2", "corruption": "gaussian_noise shot_noise impulse_noise contrast brightness pixelate",
+                    "metric": " ".join(METRICS), "source": "fashion_mnist idx npy cifar10", "sink": "json csv jsonl table"}
+        for kind, words in expected.items():
+            self.assertLessEqual({(kind, name) for name in words.split()}, set(names))
+        for entry in entries:
+            for parameter in entry["params"]:
+                self.assertLessEqual({"name", "type", "default", "min", "max"}, set(parameter))
+        self.assertEqual(self.json("list", "metrics"), self.json("list", "metric"))
+
+    def test_out_defaults_to_the_stem_of_the_config(self) -> None:
+        self.write_sweep(sweep(limit=16), "folder/tiny.toml")
+        self.done("run", "folder/tiny.toml", cwd=self.dir)
+        self.assertTrue((self.dir / "out" / "tiny" / "results.json").exists())
+
+    def test_the_shipped_smoke_sweep_runs(self) -> None:
+        result = self.done("run", ROOT / "configs" / "smoke.toml", "--out", self.dir / "out")
+        self.assertIn("gaussian_noise severity=3", result.stdout)
+
+    def test_plan_writes_what_run_would_write(self) -> None:
+        config, out = self.write_sweep(sweep(limit=16)), self.dir / "out"
+        self.done("plan", config, "--out", self.dir / "plan.json")
+        self.done("run", config, "--out", out)
+        self.assertEqual((self.dir / "plan.json").read_bytes(), (out / "plan.json").read_bytes())
+
+    def test_the_number_of_threads_is_kept_with_the_plan(self) -> None:
+        config, out = self.write_sweep(sweep(limit=16)), self.dir / "out"
+        self.done("run", config, "--out", out, "--threads", 1, "--shard", "0/2")
+        # Whatever this machine's default is: the plan's number stands.
+        self.done("run", config, "--out", out)
+        self.assertEqual(json.loads((out / "run-info.json").read_text())["threads"], 1)
+        self.refused(65, "they differ in threads", "run", config, "--out", out, "--threads", 3)
+
+
+class Terminal(Case):
+    def test_on_a_terminal_one_line_is_redrawn(self) -> None:
+        # More work than any machine does before the first line; it is interrupted once that was seen.
+        config = self.write_sweep(sweep(attack("pgd_linf", "epsilon = 0.1\nsteps = 200"), limit=10000))
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        process = start("run", config, "--out", self.dir / "out", stderr=theirs)
+        os.close(theirs)
+        seen, stopped = "", False
+        while True:
+            try:
+                chunk = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            seen += chunk.decode()
+            if not stopped and re.search(r"\r\x1b\[K\d+/1250 units, \d+ images/s, \d+ s left", seen):
+                process.send_signal(signal.SIGINT)
+                stopped = True
+        out, _ = process.communicate(timeout=SECONDS)
+        self.assertTrue(stopped, seen)
+        self.assertEqual((process.returncode, out), (75, ""))
+        self.assertIn("interrupted", seen)
+
+
+if __name__ == "__main__":
+    unittest.main()
