@@ -17,10 +17,11 @@ struct Brightness {
     team.each(plane, [=](std::int64_t i) {
       const float r = row.pixel(i), g = row.pixel(plane + i), b = row.pixel(2 * plane + i);
       const float rg = r > g ? r : g, v = rg > b ? rg : b;
-      const float brighter = clamp01(v + add), gain = v > 0.f ? brighter / v : 0.f;
-      row.out[i] = v > 0.f ? clamp01(r * gain) : brighter;
-      row.out[plane + i] = v > 0.f ? clamp01(g * gain) : brighter;
-      row.out[2 * plane + i] = v > 0.f ? clamp01(b * gain) : brighter;
+      // Divided first: the largest channel is then exactly V'. Truncation would make 254 of anything under 1.
+      const float brighter = clamp01(v + add);
+      row.out[i] = v > 0.f ? r / v * brighter : brighter;
+      row.out[plane + i] = v > 0.f ? g / v * brighter : brighter;
+      row.out[2 * plane + i] = v > 0.f ? b / v * brighter : brighter;
     });
   }
 };

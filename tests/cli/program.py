@@ -98,7 +98,7 @@ def idx(shape: tuple[int, ...], values: bytes) -> bytes:
 
 def units(out: Path) -> dict[str, Path]:
     """The committed units of an output folder: their commit records by key."""
-    return {path.stem: path for path in out.glob("units/??/[0-9a-f]*.json")}
+    return {path.stem: path for path in out.glob("units/*/[!.]*.json")}
 
 
 def identity(out: Path) -> dict[Path, tuple[int, int]]:

@@ -32,19 +32,19 @@ def digests(out: Path) -> dict[str, str]:
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in ("results.json", "results.csv", "results.jsonl")}
 
 
+def setUpModule() -> None:
+    folder = tempfile.TemporaryDirectory(prefix="assay-test-")
+    unittest.addModuleCleanup(folder.cleanup)
+    Whole.whole = Path(folder.name) / "whole"
+    Whole.config = write(Path(folder.name) / "whole.toml", small())
+    Whole.result = run("run", Whole.config, "--out", Whole.whole)
+    assert Whole.result.returncode == 0, Whole.result.stderr
+    Whole.text = (Whole.whole / "results.json").read_text()
+    Whole.cells = json.loads(Whole.text)["cells"]
+
+
 class Whole(Case):
     """Tests that look at one unsharded run of small()."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="assay-test-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.whole = Path(folder.name) / "whole"
-        cls.config = write(Path(folder.name) / "whole.toml", small())
-        cls.result = run("run", cls.config, "--out", cls.whole)
-        assert cls.result.returncode == 0, cls.result.stderr
-        cls.text = (cls.whole / "results.json").read_text()
-        cls.cells = json.loads(cls.text)["cells"]
 
     def copy(self) -> Path:
         return Path(shutil.copytree(self.whole, self.dir / "copy"))
@@ -93,7 +93,7 @@ class Results(Whole):
         names = [path.name for path in self.whole.iterdir()]
         self.assertIn("run-info.json", names)
         for name in ("results.json", "results.csv", "results.jsonl"):
-            text = (self.out / name).read_text()
+            text = (self.whole / name).read_text()
             self.assertNotIn("/", re.sub(r'"definition": "[^"]*"', "", text) if name == "results.json" else "")
             self.assertNotIn(str(self.whole.parent), text)
             self.assertNotIn(str(ROOT), text)

@@ -65,8 +65,10 @@ void register_toys() {
   };
   [[maybe_unused]] static const Registry<Corruption>::Add corruptions[] = {
       {"toy_corruption", {.about = "for tests", .draws = {}}}, {"toy_blur", {.about = "for tests", .draws = {}}}};
-  [[maybe_unused]] static const Registry<Metric>::Add metrics[] = {{"toy_metric", {.definition = "for tests"}},
-                                                                   {"toy_score", {.definition = "for tests"}}};
+  const auto nowhere = [](CellKind) { return false; };  // units keep every metric that applies
+  [[maybe_unused]] static const Registry<Metric>::Add metrics[] = {
+      {"toy_metric", {.definition = "for tests", .applies = nowhere}},
+      {"toy_score", {.definition = "for tests", .applies = nowhere}}};
   [[maybe_unused]] static const Registry<Source>::Add sources[] = {
       {"toy_source", {.about = "for tests", .takes_path = false}},
       {"toy_folder", {.about = "for tests", .takes_path = true}}};

@@ -1,0 +1,403 @@
+"""What is wrong is named in one line, with the documented exit code, and what was computed before stays as it is."""
+import ctypes
+import gzip
+import hashlib
+import json
+import math
+import os
+import pickle
+import random
+import resource
+import shutil
+import signal
+import struct
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+from program import NORMALISED, ROBUST, STANDARD, Case
+from program import attack, content, corruption, idx, identity, model, npy, run, sweep, units, write
+
+SIDE, IMAGES = 28, 20
+PIXELS = random.Random(0).randbytes(IMAGES * SIDE * SIDE)
+LABELS = [i % 10 for i in range(IMAGES)]
+SWEEP = sweep(attack("fgsm", "epsilon = 0.1"), corruption("contrast", 1))
+
+
+def setUpModule() -> None:
+    folder = tempfile.TemporaryDirectory(prefix="assay-test-")
+    unittest.addModuleCleanup(folder.cleanup)
+    BadInput.finished = Path(folder.name) / "finished"
+    config = write(Path(folder.name) / "sweep.toml", SWEEP)
+    result = run("run", config, "--out", BadInput.finished)
+    assert result.returncode == 0, result.stderr
+
+
+class BadInput(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.out = Path(shutil.copytree(self.finished, self.dir / "out"))
+        self.before = content(self.out)
+
+    def untouched(self) -> None:
+        self.assertEqual(content(self.out), self.before)
+
+    def sweep_refused(self, code: int, says: str, text: str, name: str = "bad.toml") -> str:
+        """Against the folder of a finished sweep, which stays as it is."""
+        error = self.refused(code, says, "run", self.write_sweep(text, name), "--out", self.out)
+        self.untouched()
+        return error
+
+
+class Config(BadInput):
+    def test_a_wrong_value_is_named_with_its_place_in_the_file(self) -> None:
+        def top(line: str) -> str:
+            return sweep(top=line)
+
+        for says, text in {
+            "unknown key 'epsilom' in [[attack]]": sweep(attack("fgsm", "epsilom = 0.1")),
+            "did you mean 'seed'?": top("sead = 1"),
+            "batch = \"many\": a whole number": top("").replace("batch = 16", 'batch = "many"'),
+            "limit = 0: must be at least 1": sweep(limit=0),
+            "seed = -1: must be at least 0": top("seed = -1"),
+            "severity = 6: must be between 1 and 5": sweep(corruption("contrast", 6)),
+            "severity = 2.5: a whole number": sweep(corruption("contrast", 2.5)),
+            "epsilon = -1: must be between": sweep(attack("pgd_linf", "epsilon = -1")),
+            "epsilon = nan: a finite number": sweep(attack("pgd_l2", "epsilon = [0.5, nan]")),
+            "epsilon is an empty list": sweep(attack("pgd_linf", "epsilon = []")),
+            "missing 'epsilon'": sweep(attack("fgm_l2", "")),
+            "metrics is an empty list": top("metrics = []"),
+            "unknown metric 'acuracy'; did you mean 'accuracy'?": top('metrics = ["acuracy"]'),
+            "unknown attack 'pgd_lnf'; did you mean 'pgd_linf'?": sweep(attack("pgd_lnf", "epsilon = 0.1")),
+            "unknown corruption 'contrasts'; did you mean 'contrast'?": sweep(corruption("contrasts", 1)),
+            "unknown source 'fashion'; did you mean 'fashion_mnist'?": sweep(source="fashion"),
+            "device = \"gpu\": auto, cpu, cuda": top('device = "gpu"'),
+            "std = 0": sweep(models=model(ROBUST, "mean = [0.2]\nstd = [0]")),
+            "64 hexadecimal digits": sweep(models=model(ROBUST, 'sha256 = "abc"')),
+            "at least one [[model]]": sweep(models=""),
+        }.items():
+            with self.subTest(says):
+                error = self.sweep_refused(2, says, text)
+                self.assertRegex(error, r"^error: .*bad\.toml:\d+:\d+: ")
+
+    def test_a_broken_json_sweep_is_named_with_its_place(self) -> None:
+        self.assertRegex(self.sweep_refused(2, "", '{"batch": 16,\n "data" }', "bad.json"), r"bad\.json:2:\d+: ")
+
+    def test_a_file_that_is_no_sweep_is_named(self) -> None:
+        self.refused(2, "No such file", "run", self.dir / "missing.toml", "--out", self.out)
+        self.refused(2, "is a folder", "run", self.dir, "--out", self.out)
+        self.refused(2, "not UTF-8", "run", write(self.dir / "random.toml", b"\xff\xfe" + PIXELS[:99]), "--out", self.out)
+        self.untouched()
+
+
+class CommandLine(BadInput):
+    def test_a_wrong_word_is_named(self) -> None:
+        config = self.write_sweep(SWEEP)
+        run_it = ("run", config, "--out", self.out)
+        attack_it = ("attack", ROBUST, "fashion_mnist", "fgsm", "--limit", 16, "--out", self.dir / "made")
+        corrupt_it = ("corrupt", "fashion_mnist", "contrast", "--out", self.dir / "made", "--severity")
+        for says, words in {
+            "subcommand is required": (),
+            "unknown verb 'rum'": ("rum", config),
+            "--fast": (*run_it, "--fast"),
+            "sweep is required": ("run",),
+            "--shard '3/3': expected i/N with 0 <= i < N": (*run_it, "--shard", "3/3"),
+            "--shard 'x'": (*run_it, "--shard", "x"),
+            "--shard '-1/2'": (*run_it, "--shard=-1/2"),
+            "--shard '0/0'": (*run_it, "--shard", "0/0"),
+            "--shard '1/2/3'": (*run_it, "--shard", "1/2/3"),
+            "--shard ''": (*run_it, "--shard", ""),
+            "--threads": (*run_it, "--threads", 0),
+            "unknown device 'tpu'": (*run_it, "--device", "tpu"),
+            "unknown kind 'attak'": ("list", "attak"),
+            "has no parameter 'epsilom'; did you mean 'epsilon'?": (*attack_it, "--epsilom", 0.1),
+            "missing 'epsilon'": attack_it,
+            "epsilon = -1": (*attack_it, "--epsilon", -1),
+            "epsilon = nan": (*attack_it, "--epsilon", "nan"),
+            "--epsilon has no value": (*attack_it, "--epsilon"),
+            "unexpected argument 'more'": (*attack_it, "--epsilon", 0.1, "more"),
+            "--mean and --std": (*attack_it, "--epsilon", 0.1, "--mean", 0.5),
+            "--seed": (*attack_it, "--epsilon", 0.1, "--seed", -1),
+            "it is a corruption": ("attack", ROBUST, "fashion_mnist", "contrast", "--out", self.dir / "made"),
+            "unknown data source 'zip'": ("attack", ROBUST, "zip", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made"),
+            "severity = 6": (*corrupt_it, 6),
+            "Could not convert: --severity": (*corrupt_it, "mild"),
+            "--index 10000: 'fashion_mnist' has images 0 to 9999": (*corrupt_it, 1, "--index", 10000),
+            "--index": (*corrupt_it, 1, "--index", -1),
+            "--limit": (*corrupt_it, 1, "--limit", 0),
+            "table = \"99\"": (*corrupt_it, 1, "--table", 99),
+        }.items():
+            with self.subTest(says):
+                self.refused(2, says, *words)
+        self.untouched()
+        self.assertFalse((self.dir / "made").exists())
+
+    def test_cuda_is_not_there(self) -> None:
+        self.sweep_refused(69, "device 'cuda' was asked for", sweep(top='device = "cuda"'))
+        self.refused(69, "device 'cuda:1'", "run", self.write_sweep(SWEEP), "--out", self.out, "--device", "cuda:1")
+        self.refused(69, "device 'cuda'", "doctor", "--device", "cuda")
+        self.refused(69, "device 'cuda'", "corrupt", "fashion_mnist", "contrast", "--severity", 1, "--device", "cuda", "--out", self.dir / "made")
+        self.untouched()
+
+
+class ModelFile(BadInput):
+    def test_a_file_that_is_no_torchscript_is_named_and_keeps_no_folder(self) -> None:
+        whole = STANDARD.read_bytes()
+        tensors = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+        files = {
+            "empty.pt": ("the file is empty", b""),
+            "random.pt": ("no known format", random.Random(1).randbytes(5000)),
+            "cut.pt": ("cut off", whole[: len(whole) // 2]),
+            "end.pt": ("cut off", whole[:-1]),
+            "pickle.pt": ("checkpoint of torch.save", pickle.dumps({"weight": [0.0, 1.0]}, 2)),
+            "net.onnx": ("ONNX", b"\x08\x08\x12\x07pytorch" + bytes(100)),
+            "net.safetensors": ("safetensors", struct.pack("<Q", len(tensors)) + tensors + bytes(4)),
+        }
+        for name, (says, what) in files.items():
+            with self.subTest(name):
+                path, out = write(self.dir / name, what), self.dir / "made"
+                config = self.write_sweep(sweep(models=model(path)))
+                self.refused(65, says, "run", config, "--out", out)
+                self.assertFalse(out.exists(), "the mended model would not fit the plan that was left")
+        with zipfile.ZipFile(self.dir / "other.pt", "w") as archive:
+            archive.writestr("readme.txt", "hello")
+        self.refused(65, "zip archive", "attack", self.dir / "other.pt", "fashion_mnist", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made")
+
+    def test_a_model_that_is_not_there_or_another_is_named(self) -> None:
+        self.sweep_refused(65, "the file does not exist", sweep(models=model("missing.pt")))
+        self.sweep_refused(65, "found a folder", sweep(models=model(".", 'name = "folder"')))
+        found = hashlib.sha256(ROBUST.read_bytes()).hexdigest()
+        error = self.sweep_refused(65, found, sweep(models=model(ROBUST, f'sha256 = "{"0" * 64}"')))
+        self.assertIn("expected " + "0" * 64, error)
+        self.done("run", self.write_sweep(sweep(models=model(ROBUST, f'sha256 = "{found}"'))), "--out", self.dir / "made")
+
+    def test_a_model_that_changed_under_its_plan_is_refused(self) -> None:
+        path, config, out = self.dir / "net.pt", self.write_sweep(sweep(models=model("net.pt"))), self.dir / "made"
+        shutil.copy(ROBUST, path)
+        self.done("run", config, "--out", out)
+        before = content(out)
+        shutil.copy(STANDARD, path)
+        self.refused(65, "they differ in models", "run", config, "--out", out)
+        self.assertEqual(content(out), before)
+        shutil.copy(ROBUST, path)
+        self.done("run", config, "--out", out)
+
+    def test_a_model_that_does_not_fit_the_data_is_named(self) -> None:
+        folder = self.dir / "rgb"
+        write(folder / "images.npy", npy("|u1", (4, SIDE, SIDE, 3), PIXELS[: 4 * SIDE * SIDE * 3]))
+        write(folder / "labels.npy", npy("|u1", (4,), [0, 1, 2, 3]))
+        self.sweep_refused(65, "it takes 1 x 28 x 28 images", sweep(source=f"npy:{folder}"))
+        write(folder / "images.npy", npy("|u1", (4, 20, 20), PIXELS[:1600]))
+        self.sweep_refused(65, "20 x 20", sweep(source=f"npy:{folder}"))
+
+
+class Data(BadInput):
+    def folder(self, files: dict[str, bytes]) -> Path:
+        folder = Path(tempfile.mkdtemp(dir=self.dir))
+        for name, what in files.items():
+            write(folder / name, what)
+        return folder
+
+    def test_npy_that_is_damaged_or_out_of_range_is_named(self) -> None:
+        images, labels = npy("|u1", (IMAGES, SIDE, SIDE), PIXELS), npy("<i8", (IMAGES,), LABELS)
+        floats = [byte / 255 for byte in PIXELS]
+        shape = (IMAGES, 1, SIDE, SIDE)
+        for says, (first, second) in {
+            "labels of npy:": (images, npy("<i8", (IMAGES,), [*LABELS[:-1], 10])),
+            "has label -1 at index 19": (images, npy("<i8", (IMAGES,), [*LABELS[:-1], -1])),
+            "has label 65536 at index 19": (images, npy("<i8", (IMAGES,), [*LABELS[:-1], 65536])),
+            "found 19 labels for 20 images": (images, npy("|u1", (IMAGES - 1,), LABELS[:-1])),
+            "expected an integer type": (images, npy("<f4", (IMAGES,), LABELS)),
+            "truncated": (images[:-1], labels),
+            "trailing bytes": (images + b"\0", labels),
+            "images.npy' ": (images[:20], labels),
+            "value nan at index": (npy("<f4", shape, [*floats[:1000], math.nan, *floats[1001:]]), labels),
+            "value inf at index": (npy("<f4", shape, [*floats[:-1], math.inf]), labels),
+            "value 255": (npy("<f4", shape, [*floats[:-1], 255.0]), labels),
+            "magic": (PIXELS, labels),
+        }.items():
+            with self.subTest(says):
+                folder = self.folder({"images.npy": first, "labels.npy": second})
+                self.sweep_refused(65, says, sweep(source=f"npy:{folder}"))
+
+    def test_idx_that_is_damaged_or_out_of_range_is_named(self) -> None:
+        images, labels = idx((IMAGES, SIDE, SIDE), PIXELS), idx((IMAGES,), bytes(LABELS))
+        packed = gzip.compress(images)
+        for says, files in {
+            "reach 10": {"images-idx3-ubyte": images, "labels-idx1-ubyte": labels[:-1] + b"\x0a"},
+            "is truncated: found": {"images-idx3-ubyte": images[:-1], "labels-idx1-ubyte": labels},
+            "labels-idx1-ubyte' is truncated": {"images-idx3-ubyte": images, "labels-idx1-ubyte": labels[:-1]},
+            "gzip stream ends": {"images-idx3-ubyte.gz": packed[: len(packed) // 2], "labels-idx1-ubyte": labels},
+            "damaged gzip": {"images-idx3-ubyte.gz": packed[:-8] + bytes(8), "labels-idx1-ubyte": labels},
+            "magic number": {"images-idx3-ubyte": PIXELS, "labels-idx1-ubyte": labels},
+            "found 20 labels for 19 images": {"images-idx3-ubyte": idx((19, SIDE, SIDE), PIXELS[: 19 * SIDE * SIDE]), "labels-idx1-ubyte": labels},
+            "expected one *images*idx3-ubyte": {"images-idx3-ubyte": images},
+        }.items():
+            with self.subTest(says):
+                self.sweep_refused(65, says, sweep(source=f"idx:{self.folder(files)}"))
+
+    def test_a_source_that_is_not_there_is_named(self) -> None:
+        for source in ("npy:missing", "idx:missing", "cifar10:missing"):
+            self.sweep_refused(65, "missing", sweep(source=source))
+
+    def test_corruptions_take_uint8_only(self) -> None:
+        floats = npy("<f4", (IMAGES, 1, SIDE, SIDE), [byte / 255 for byte in PIXELS])
+        folder = self.folder({"images.npy": floats, "labels.npy": npy("|u1", (IMAGES,), LABELS)})
+        self.sweep_refused(65, "corruptions take uint8 images", sweep(corruption("contrast", 1), source=f"npy:{folder}"))
+        self.refused(65, "corruptions take uint8 images", "corrupt", f"npy:{folder}", "contrast", "--severity", 1, "--out", self.dir / "made")
+        self.done("run", self.write_sweep(sweep(source=f"npy:{folder}")), "--out", self.dir / "made")
+
+
+class Score(BadInput):
+    def test_arrays_that_do_not_fit_are_named(self) -> None:
+        arrays = {
+            "logits": npy("<f4", (3, 2), [1, 2, 3, 4, 5, 6]),
+            "labels": npy("<i8", (3,), [1, 0, 1]),
+            "longer": npy("<i8", (4,), [1, 0, 1, 0]),
+            "beyond": npy("<i8", (3,), [1, 0, 2]),
+            "half": npy("<f4", (3, 2), [0.5, 0.5, 0.5, 0.6, 1, 0]),
+            "nan": npy("<f4", (3, 2), [0.5, 0.5, math.nan, 0.5, 1, 0]),
+            "negative": npy("<f4", (3, 2), [0.5, 0.5, 1.5, -0.5, 1, 0]),
+            "flat": npy("<f4", (6,), [1, 2, 3, 4, 5, 6]),
+            "whole": npy("<i8", (3, 2), [1, 2, 3, 4, 5, 6]),
+        }
+        files = {name: write(self.dir / f"{name}.npy", what) for name, what in arrays.items()}
+        for code, says, option, values, labels, metric in (
+            (65, "holds 4 labels, expected 3", "--logits", "logits", "longer", "nll"),
+            (65, "label 2 at index 2", "--logits", "logits", "beyond", "nll"),
+            (65, "row 1 sums to 1.1", "--probs", "half", "labels", "nll"),
+            (65, "row 1 sums to nan", "--probs", "nan", "labels", "nll"),
+            (65, "row 1 has -0.5", "--probs", "negative", "labels", "nll"),
+            (65, "has shape (6,)", "--logits", "flat", "labels", "nll"),
+            (65, "expected float32 or float64", "--logits", "whole", "labels", "nll"),
+            (2, "no metric 'robust_accuracy' of logits", "--logits", "logits", "labels", "robust_accuracy"),
+        ):
+            with self.subTest(says):
+                self.refused(code, says, "score", option, files[values], "--labels", files[labels], "--metric", metric)
+        self.refused(65, "does not exist", "score", "--logits", self.dir / "none.npy", "--labels", files["labels"], "--metric", "nll")
+        self.refused(2, "either --logits or --probs", "score", "--labels", files["labels"], "--metric", "nll")
+        self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], "--labels", files["labels"], "--metric", "nll", "--profile", "x")
+
+
+class Folder(BadInput):
+    def test_a_folder_without_a_plan_has_no_status_and_no_results(self) -> None:
+        for verb in ("status", "merge"):
+            self.refused(65, "holds no plan.json", verb, self.dir)
+            self.refused(65, "holds no plan.json", verb, self.dir / "missing")
+
+    def test_a_folder_with_another_plan_is_refused(self) -> None:
+        for differ, text in {
+            "perturbations": sweep(attack("fgsm", "epsilon = 0.2"), corruption("contrast", 1)),
+            "seed": SWEEP.replace("batch", "seed = 1\nbatch"),
+            "batch": SWEEP.replace("batch = 16", "batch = 32"),
+            "data": SWEEP.replace("limit = 32", "limit = 48"),
+            "models": SWEEP.replace("std = [0.353]", "std = [0.354]"),
+        }.items():
+            with self.subTest(differ):
+                self.sweep_refused(65, "holds another plan", text)
+
+    def test_a_damaged_plan_is_refused(self) -> None:
+        config, path = self.write_sweep(SWEEP), self.out / "plan.json"
+        text = path.read_text()
+        plan = json.loads(text)
+        for what in (
+            "", text[: len(text) // 2], "[]", "null", "{}", '{"schema": 2}', "\0" * 100,
+            json.dumps({**plan, "seed": 7}), json.dumps({**plan, "units": 3, "batch": "x"}), json.dumps({**plan, "unit_size": 0}),
+            json.dumps({**plan, "metrics": ["accurate"]}), json.dumps({**plan, "data": {**plan["data"], "n": 2**62}}),
+        ):  # fmt: skip
+            with self.subTest(what[:40]):
+                path.write_text(what)
+                left = {key: value for key, value in content(self.out).items() if key != path}
+                self.refused(65, "plan.json", "run", config, "--out", self.out)
+                self.refused(65, "plan.json", "merge", self.out)
+                self.refused(65, "plan.json", "status", self.out)
+                self.assertEqual({key: value for key, value in content(self.out).items() if key != path}, left)
+        path.write_text(text)
+        self.done("run", config, "--out", self.out)
+
+
+class CannotWrite(BadInput):
+    def every_verb_is_refused(self, folder: Path) -> None:
+        for words in (
+            ("run", self.write_sweep(SWEEP)),
+            ("attack", ROBUST, "fashion_mnist", "fgsm", "--epsilon", 0.1, "--limit", 16),
+            ("corrupt", "fashion_mnist", "contrast", "--severity", 1, "--limit", 2),
+        ):
+            with self.subTest(words[0]):
+                self.refused(73, "cannot write", *words, "--out", folder)
+
+    def mount(self, folder: Path, kind: str, flags: int, data: str) -> bool:
+        """For root where the system allows it; unmounted at the end."""
+        folder.mkdir(exist_ok=True)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(kind.encode(), os.fsencode(folder), kind.encode(), flags, data.encode()) != 0:
+            return False
+        if not flags & MS_REMOUNT:
+            self.addCleanup(libc.umount2, os.fsencode(folder), MNT_DETACH)
+        return True
+
+    def test_a_file_in_the_place_of_the_folder(self) -> None:
+        self.every_verb_is_refused(write(self.dir / "file", "here"))
+        self.every_verb_is_refused(self.dir / "file" / "below")
+        self.assertEqual((self.dir / "file").read_text(), "here")
+
+    def test_a_folder_that_the_system_does_not_make(self) -> None:
+        self.every_verb_is_refused(Path("/proc/assay"))
+
+    def test_a_read_only_folder(self) -> None:
+        folder = self.dir / "locked"
+        if os.geteuid() == 0:
+            if not self.mount(folder, "tmpfs", MS_RDONLY, "size=64k"):
+                self.skipTest("root writes everywhere, and may not mount here")
+        else:
+            folder.mkdir(mode=0o555)
+        self.every_verb_is_refused(folder)
+        self.every_verb_is_refused(folder / "below")
+
+    def test_a_full_disk_keeps_what_is_committed(self) -> None:
+        folder = self.dir / "small"
+        if not self.mount(folder, "tmpfs", 0, "size=128k"):
+            self.skipTest("may not mount here")
+        config = self.write_sweep(sweep(attack("fgsm", "epsilon = [0.05, 0.1]"), limit=256))
+        self.refused(73, "No space left on device", "run", config, "--out", folder / "out")
+        committed = len(units(folder / "out"))
+        self.assertTrue(0 < committed < 48, committed)
+        self.assertEqual(list(folder.glob("out/units/*/.*")), [], "temporary files are left")
+        before = identity(folder / "out")
+        self.assertTrue(self.mount(folder, "tmpfs", MS_REMOUNT, "size=8m"))
+        self.done("run", config, "--out", folder / "out")
+        self.assertLessEqual(before.items(), identity(folder / "out").items())
+        counts = json.loads((folder / "out" / "run-info.json").read_text())["units"]
+        self.assertEqual((counts["reused"], counts["computed"]), (committed, 48 - committed))
+
+    def test_a_file_that_may_not_grow_keeps_what_is_committed(self) -> None:
+        # As a full disk, for those who may not mount one: a limit on the size of a file, above a unit's and below the plan's.
+        def limited(size: int) -> dict:
+            def limit() -> None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+            return {"preexec_fn": limit, "restore_signals": False}
+
+        config, out = self.write_sweep(SWEEP), self.dir / "made"
+        self.refused(73, "plan.json': File too large", "run", config, "--out", out, **limited(100))
+        size = (self.out / "results.json").stat().st_size
+        self.assertGreater(size, 3000)
+        (self.out / "results.json").unlink()
+        before = identity(self.out)
+        self.refused(73, "File too large", "run", config, "--out", self.out, **limited(2000))
+        self.assertEqual(identity(self.out), before)
+        self.done("run", config, "--out", self.out)
+        self.assertEqual((self.out / "results.json").read_bytes(), (self.finished / "results.json").read_bytes())
+
+    def test_a_full_stdout(self) -> None:
+        with open("/dev/full", "w") as full:
+            for words in (("list", "--json"), ("list", "sinks"), ("status", self.out)):
+                self.refused(73, "cannot write to standard output", *words, stdout=full)
+
+
+MS_RDONLY, MS_REMOUNT, MNT_DETACH = 1, 32, 2
+
+if __name__ == "__main__":
+    unittest.main()
