@@ -22,6 +22,9 @@ StopFlag& stop_flag();
 /// From here on those signals ask for an orderly end instead of killing; a second one kills.
 void handle_signals();
 
+/// Prints a line to stderr, over the progress line where one is drawn.
+void say(const std::string& line);
+
 /// A verb: its options, and what it does; returns the exit code.
 using Action = std::function<ExitCode()>;
 struct Verb {

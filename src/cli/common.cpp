@@ -60,8 +60,8 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
 
 std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients) {
   LoadedModel loaded = load_script_model(spec, data, static_cast<int>(batch), gradients);
-  fmt::print(stderr, "model {}: {}, sha256 {}\n", spec.name, spec.path.filename().string(), loaded.sha256);
-  for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
+  say(fmt::format("model {}: {}, sha256 {}", spec.name, spec.path.filename().string(), loaded.sha256));
+  for (const std::string& note : loaded.notes) say("note: " + note);
   return std::move(loaded.model);
 }
 

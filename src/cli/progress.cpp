@@ -12,6 +12,10 @@ namespace assay::cli {
 
 using Clock = std::chrono::steady_clock;
 
+void say(const std::string& line) {
+  fmt::print(stderr, "{}{}\n", isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "", line);
+}
+
 struct Progress::State {
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const Clock::time_point began = Clock::now();
@@ -71,8 +75,7 @@ void Progress::progress(int done, int total, int reused, std::int64_t images, do
 
 void Progress::failed(const std::string& cell, std::int64_t lo, std::int64_t hi, const std::string& why) {
   const std::lock_guard lock(state_->mutex);
-  state_->clear();
-  fmt::print(stderr, "failed: {}, images {} to {}: {}\n", cell, lo, hi - 1, why);
+  say(fmt::format("failed: {}, images {} to {}: {}", cell, lo, hi - 1, why));
 }
 
 }  // namespace assay::cli

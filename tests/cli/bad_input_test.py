@@ -49,6 +49,12 @@ class BadInput(Case):
         self.untouched()
         return error
 
+    def new_sweep_refused(self, code: int, says: str, text: str) -> None:
+        """In a new folder, which is not made."""
+        out = self.dir / "new"
+        self.refused(code, says, "run", self.write_sweep(text), "--out", out)
+        self.assertFalse(out.exists(), "what is mended would not fit the plan that was left")
+
 
 class Config(BadInput):
     def test_a_wrong_value_is_named_with_its_place_in_the_file(self) -> None:
@@ -71,17 +77,17 @@ class Config(BadInput):
             "unknown metric 'acuracy'; did you mean 'accuracy'?": top('metrics = ["acuracy"]'),
             "unknown attack 'pgd_lnf'; did you mean 'pgd_linf'?": sweep(attack("pgd_lnf", "epsilon = 0.1")),
             "unknown corruption 'contrasts'; did you mean 'contrast'?": sweep(corruption("contrasts", 1)),
-            "unknown source 'fashion'; did you mean 'fashion_mnist'?": sweep(source="fashion"),
+            "unknown source 'fashion_minst'; did you mean 'fashion_mnist'?": sweep(source="fashion_minst"),
             "device = \"gpu\": auto, cpu, cuda": top('device = "gpu"'),
             "std = 0": sweep(models=model(ROBUST, "mean = [0.2]\nstd = [0]")),
             "64 hexadecimal digits": sweep(models=model(ROBUST, 'sha256 = "abc"')),
-            "at least one [[model]]": sweep(models=""),
         }.items():
             with self.subTest(says):
                 error = self.sweep_refused(2, says, text)
                 self.assertRegex(error, r"^error: .*bad\.toml:\d+:\d+: ")
 
-    def test_a_broken_json_sweep_is_named_with_its_place(self) -> None:
+    def test_what_is_missing_or_broken_is_named(self) -> None:
+        self.sweep_refused(2, "bad.toml: at least one [[model]]", sweep(models=""))
         self.assertRegex(self.sweep_refused(2, "", '{"batch": 16,\n "data" }', "bad.json"), r"bad\.json:2:\d+: ")
 
     def test_a_file_that_is_no_sweep_is_named(self) -> None:
@@ -142,7 +148,7 @@ class CommandLine(BadInput):
 
 
 class ModelFile(BadInput):
-    def test_a_file_that_is_no_torchscript_is_named_and_keeps_no_folder(self) -> None:
+    def test_a_file_that_is_no_torchscript_is_named(self) -> None:
         whole = STANDARD.read_bytes()
         tensors = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
         files = {
@@ -156,10 +162,7 @@ class ModelFile(BadInput):
         }
         for name, (says, what) in files.items():
             with self.subTest(name):
-                path, out = write(self.dir / name, what), self.dir / "made"
-                config = self.write_sweep(sweep(models=model(path)))
-                self.refused(65, says, "run", config, "--out", out)
-                self.assertFalse(out.exists(), "the mended model would not fit the plan that was left")
+                self.new_sweep_refused(65, says, sweep(models=model(write(self.dir / name, what))))
         with zipfile.ZipFile(self.dir / "other.pt", "w") as archive:
             archive.writestr("readme.txt", "hello")
         self.refused(65, "zip archive", "attack", self.dir / "other.pt", "fashion_mnist", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made")
@@ -187,9 +190,9 @@ class ModelFile(BadInput):
         folder = self.dir / "rgb"
         write(folder / "images.npy", npy("|u1", (4, SIDE, SIDE, 3), PIXELS[: 4 * SIDE * SIDE * 3]))
         write(folder / "labels.npy", npy("|u1", (4,), [0, 1, 2, 3]))
-        self.sweep_refused(65, "it takes 1 x 28 x 28 images", sweep(source=f"npy:{folder}"))
+        self.new_sweep_refused(65, "it takes 1 x 28 x 28 images", sweep(source=f"npy:{folder}"))
         write(folder / "images.npy", npy("|u1", (4, 20, 20), PIXELS[:1600]))
-        self.sweep_refused(65, "20 x 20", sweep(source=f"npy:{folder}"))
+        self.new_sweep_refused(65, "20 x 20", sweep(source=f"npy:{folder}"))
 
 
 class Data(BadInput):
@@ -215,11 +218,11 @@ class Data(BadInput):
             "value nan at index": (npy("<f4", shape, [*floats[:1000], math.nan, *floats[1001:]]), labels),
             "value inf at index": (npy("<f4", shape, [*floats[:-1], math.inf]), labels),
             "value 255": (npy("<f4", shape, [*floats[:-1], 255.0]), labels),
-            "magic": (PIXELS, labels),
+            "is not an .npy file": (PIXELS, labels),
         }.items():
             with self.subTest(says):
                 folder = self.folder({"images.npy": first, "labels.npy": second})
-                self.sweep_refused(65, says, sweep(source=f"npy:{folder}"))
+                self.new_sweep_refused(65, says, sweep(source=f"npy:{folder}"))
 
     def test_idx_that_is_damaged_or_out_of_range_is_named(self) -> None:
         images, labels = idx((IMAGES, SIDE, SIDE), PIXELS), idx((IMAGES,), bytes(LABELS))
@@ -235,7 +238,7 @@ class Data(BadInput):
             "expected one *images*idx3-ubyte": {"images-idx3-ubyte": images},
         }.items():
             with self.subTest(says):
-                self.sweep_refused(65, says, sweep(source=f"idx:{self.folder(files)}"))
+                self.new_sweep_refused(65, says, sweep(source=f"idx:{self.folder(files)}"))
 
     def test_a_source_that_is_not_there_is_named(self) -> None:
         for source in ("npy:missing", "idx:missing", "cifar10:missing"):
@@ -304,7 +307,7 @@ class Folder(BadInput):
         for what in (
             "", text[: len(text) // 2], "[]", "null", "{}", '{"schema": 2}', "\0" * 100,
             json.dumps({**plan, "seed": 7}), json.dumps({**plan, "units": 3, "batch": "x"}), json.dumps({**plan, "unit_size": 0}),
-            json.dumps({**plan, "metrics": ["accurate"]}), json.dumps({**plan, "data": {**plan["data"], "n": 2**62}}),
+            json.dumps({**plan, "metrics": ["accurate"]}), json.dumps({**plan, "data": {**plan["data"], "n": 64}}),
         ):  # fmt: skip
             with self.subTest(what[:40]):
                 path.write_text(what)
@@ -382,11 +385,10 @@ class CannotWrite(BadInput):
 
         config, out = self.write_sweep(SWEEP), self.dir / "made"
         self.refused(73, "plan.json': File too large", "run", config, "--out", out, **limited(100))
-        size = (self.out / "results.json").stat().st_size
-        self.assertGreater(size, 3000)
         (self.out / "results.json").unlink()
         before = identity(self.out)
-        self.refused(73, "File too large", "run", config, "--out", self.out, **limited(2000))
+        largest_unit = max(path.stat().st_size for path in before)
+        self.refused(73, "File too large", "run", config, "--out", self.out, **limited(largest_unit))
         self.assertEqual(identity(self.out), before)
         self.done("run", config, "--out", self.out)
         self.assertEqual((self.out / "results.json").read_bytes(), (self.finished / "results.json").read_bytes())

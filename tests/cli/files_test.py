@@ -1,0 +1,236 @@
+"""The files that `attack`, `corrupt` and `score` write or print, checked against the images that they were made from."""
+import csv
+import gzip
+import json
+import math
+import random
+import struct
+import unittest
+
+from program import ROBUST, ROOT, STANDARD, Case, npy, read_npy, write
+
+SIDE, DIM, N = 28, 28 * 28, 32
+NORMALISED = ("--mean", 0.286, "--std", 0.353)
+
+
+def fashion(kind: str, skip: int, count: int) -> bytes:
+    with gzip.open(next((ROOT / "data" / "fashion_mnist").glob(f"t10k-{kind}-*.gz"))) as file:
+        return file.read(skip + count)[skip:]
+
+
+def single(value: float) -> float:
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+class Attack(Case):
+    COLUMNS = "index,label,pred_clean,pred_adv,success,norm,loss,forward,backward"
+
+    def attack(self, name: str, *more: object) -> tuple[list[list[float]], list[dict[str, str]]]:
+        """The adversarial images and the rows of samples.csv, after what holds for any attack was checked."""
+        self.done("attack", STANDARD, "fashion_mnist", name, "--limit", N, "--batch", 16, "--out", self.dir, *NORMALISED, *more)
+        dtype, shape, values = read_npy(self.dir / "adversarial.npy")
+        self.assertEqual((dtype, shape), ("<f4", (N, 1, SIDE, SIDE)))
+        self.assertTrue(all(0 <= value <= 1 for value in values))
+        text = (self.dir / "samples.csv").read_text()
+        self.assertEqual(text.split("\n", 1)[0], self.COLUMNS)
+        rows = list(csv.DictReader(text.splitlines()))
+        self.assertEqual([int(row["index"]) for row in rows], list(range(N)))
+        self.assertEqual([int(row["label"]) for row in rows], list(fashion("labels", 8, N)))
+        for row in rows:
+            right = row["pred_clean"] == row["label"]
+            self.assertEqual(row["success"], "1" if right and row["pred_adv"] != row["label"] else "0")
+            self.assertTrue(float(row["loss"]) >= 0)
+        return [values[i * DIM : (i + 1) * DIM] for i in range(N)], rows
+
+    def differences(self, images: list[list[float]]) -> list[list[float]]:
+        clean = [single(byte / 255) for byte in fashion("images", 16, N * DIM)]
+        return [[a - b for a, b in zip(image, clean[i * DIM :])] for i, image in enumerate(images)]
+
+    def test_pgd_linf_stays_within_epsilon_and_says_how_far_it_went(self) -> None:
+        images, rows = self.attack("pgd_linf", "--epsilon", "4/255", "--steps", 5)
+        for difference, row in zip(self.differences(images), rows, strict=True):
+            far = max(map(abs, difference))
+            # Both pixels are rounded to float32.
+            self.assertLessEqual(far, 4 / 255 + 2**-24)
+            self.assertAlmostEqual(float(row["norm"]), far, delta=1e-9)
+            self.assertEqual((row["forward"], row["backward"]), ("7", "5"))
+        self.assertGreater(sum(row["success"] == "1" for row in rows), 0)
+
+    def test_pgd_l2_stays_within_epsilon(self) -> None:
+        images, rows = self.attack("pgd_l2", "--epsilon=1.5", "--steps=5")
+        for difference, row in zip(self.differences(images), rows, strict=True):
+            far = math.hypot(*difference)
+            self.assertLessEqual(far, 1.5 * (1 + 1e-6))
+            self.assertAlmostEqual(float(row["norm"]), far, delta=1e-6)
+
+    def test_fgsm_moves_each_pixel_by_epsilon_or_to_the_edge(self) -> None:
+        images, rows = self.attack("fgsm", "--epsilon", 0.1)
+        for image, difference in zip(images, self.differences(images), strict=True):
+            for value, moved in zip(image, difference, strict=True):
+                self.assertTrue(abs(abs(moved) - 0.1) < 1e-6 or value in (0.0, 1.0) or moved == 0)
+        self.assertEqual({(row["forward"], row["backward"]) for row in rows}, {("2", "1")})
+
+    def test_epsilon_0_gives_the_clean_images(self) -> None:
+        images, rows = self.attack("fgsm", "--epsilon", 0)
+        self.assertEqual({value for difference in self.differences(images) for value in difference}, {0.0})
+        self.assertEqual([row["pred_adv"] for row in rows], [row["pred_clean"] for row in rows])
+
+    def test_the_same_seed_gives_the_same_bytes_and_another_does_not(self) -> None:
+        made = []
+        for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
+            out = self.dir / folder
+            self.done("attack", ROBUST, "fashion_mnist", "pgd_linf", "--epsilon", 0.1, "--steps", 2, "--limit", 16, "--seed", seed, "--out", out, *NORMALISED)
+            made.append((out / "adversarial.npy").read_bytes() + (out / "samples.csv").read_bytes())
+        self.assertEqual(made[0], made[1])
+        self.assertNotEqual(made[0], made[2])
+
+    def test_samples_agree_with_the_json_summary(self) -> None:
+        summary = self.json("attack", STANDARD, "fashion_mnist", "fgsm", "--epsilon", "0.1", "--limit", N, "--out", self.dir, *NORMALISED)
+        rows = list(csv.DictReader((self.dir / "samples.csv").read_text().splitlines()))
+        self.assertEqual(summary["n"], len(rows))
+        self.assertEqual(summary["clean_correct"], sum(row["pred_clean"] == row["label"] for row in rows))
+        self.assertEqual(summary["fooled"], sum(row["success"] == "1" for row in rows))
+        self.assertEqual(summary["attack"]["params"]["epsilon"], 0.1)
+
+
+class Corrupt(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.pixels = random.Random(0).randbytes(6 * 8 * 8 * 3)
+        self.rgb = self.dir / "rgb"
+        write(self.rgb / "images.npy", npy("|u1", (6, 8, 8, 3), self.pixels))
+        write(self.rgb / "labels.npy", npy("<i8", (6,), [5, 4, 3, 2, 1, 0]))
+
+    def corrupt(self, name: str, *more: object, data: object = None) -> dict[str, tuple[str, tuple[int, ...], list]]:
+        """What lies in the folder afterwards, by its path in it."""
+        out = self.dir / f"{name} {more}".replace("/", "_")
+        self.done("corrupt", data or f"npy:{self.rgb}", name, "--severity", 3, "--out", out, *more)
+        return {str(path.relative_to(out)): read_npy(path) for path in out.rglob("*") if path.is_file()}
+
+    def test_images_and_labels_keep_their_shape_and_order(self) -> None:
+        made = self.corrupt("contrast")
+        self.assertEqual(set(made), {"images.npy", "labels.npy"})
+        self.assertEqual(made["images.npy"][:2], ("|u1", (6, 8, 8, 3)))
+        self.assertEqual(made["labels.npy"], ("<u2", (6,), [5, 4, 3, 2, 1, 0]))
+
+    def test_gray_images_have_one_channel(self) -> None:
+        made = self.corrupt("gaussian_noise", "--limit", 5, "--float", "--dump-draws", data="fashion_mnist")
+        self.assertEqual(made["images.npy"][:2], ("|u1", (5, SIDE, SIDE, 1)))
+        self.assertEqual(made["labels.npy"][2], list(fashion("labels", 8, 5)))
+        self.assertEqual(made["float.npy"][:2], ("<f4", (5, SIDE, SIDE, 1)))
+        self.assertEqual(made["draws/normal.npy"][:2], ("<f4", (5, 3, SIDE, SIDE)))
+
+    def test_floats_are_the_images_before_quantisation(self) -> None:
+        for name in ("gaussian_noise", "shot_noise", "impulse_noise", "contrast", "brightness", "pixelate"):
+            with self.subTest(name):
+                made = self.corrupt(name, "--float")
+                dtype, shape, floats = made["float.npy"]
+                self.assertEqual((dtype, shape), ("<f4", (6, 8, 8, 3)))
+                self.assertTrue(all(0 <= value <= 1 for value in floats))
+                # The peer multiplies in float32 and lets uint8 cut off.
+                self.assertEqual([int(single(255 * value)) for value in floats], made["images.npy"][2])
+                self.assertNotEqual(made["images.npy"][2], list(self.pixels))
+
+    def test_draws_are_what_was_used(self) -> None:
+        expected = {"gaussian_noise": 1, "shot_noise": 1, "impulse_noise": 1, "contrast": 0, "brightness": 0, "pixelate": 0}
+        for name, least in expected.items():
+            with self.subTest(name):
+                draws = {file: array for file, array in self.corrupt(name, "--dump-draws").items() if file.startswith("draws/")}
+                self.assertGreaterEqual(len(draws), least)
+                for dtype, shape, _ in draws.values():
+                    self.assertEqual((dtype, shape), ("<f4", (6, 3, 8, 8)))
+
+    def test_one_image_is_that_row_of_the_whole(self) -> None:
+        # So noise is the sample's own, wherever it stands in a batch.
+        for name in ("gaussian_noise", "impulse_noise", "pixelate"):
+            whole = self.corrupt(name, "--float", "--dump-draws")
+            for index in (0, 4):
+                with self.subTest(f"{name} {index}"):
+                    one = self.corrupt(name, "--float", "--dump-draws", "--index", index)
+                    self.assertEqual(set(one), set(whole))
+                    for file, (dtype, shape, values) in whole.items():
+                        size = len(values) // 6
+                        row = (dtype, (1, *shape[1:]), values[index * size : (index + 1) * size])
+                        self.assertEqual(one[file], row, file)
+
+    def test_the_same_seed_gives_the_same_images_and_another_does_not(self) -> None:
+        first, second, other = (self.corrupt("gaussian_noise", "--seed", seed, *more) for seed, more in ((1, ()), (1, ("--json",)), (2, ())))
+        self.assertEqual(first, second)
+        self.assertNotEqual(first["images.npy"], other["images.npy"])
+
+    def test_what_it_writes_can_be_read_back_as_data(self) -> None:
+        out = self.dir / "made"
+        self.done("corrupt", "fashion_mnist", "contrast", "--severity", 5, "--limit", 16, "--out", out)
+        summary = self.json("attack", ROBUST, f"npy:{out}", "fgsm", "--epsilon", "0.1", "--out", self.dir / "attacked")
+        self.assertEqual(summary["n"], 16)
+
+
+class Score(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        # Right, right, wrong, wrong with a tie that the lowest index wins.
+        self.logits = [[2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 0.0, 0.5], [1.0, 1.0, 0.0]]
+        self.labels = [0, 1, 2, 1]
+        self.files = [
+            "--logits", write(self.dir / "l.npy", npy("<f4", (4, 3), sum(self.logits, []))),
+            "--labels", write(self.dir / "y.npy", npy("|u1", (4,), self.labels)),
+        ]  # fmt: skip
+        self.softmax = []
+        for row in self.logits:
+            powers = [math.exp(value) for value in row]
+            self.softmax.append([power / sum(powers) for power in powers])
+
+    def expected(self) -> dict[str, float]:
+        pairs = list(zip(self.softmax, self.labels))
+        top = [(max(p), p.index(max(p)) == y) for p, y in pairs]
+        bins: dict[int, list[tuple[float, bool]]] = {}
+        for confidence, right in top:
+            bins.setdefault(min(int(confidence * 15), 14), []).append((confidence, right))
+        gaps = [abs(sum(c for c, _ in b) - sum(r for _, r in b)) for b in bins.values()]
+        return {
+            "accuracy": 0.5,
+            "nll": sum(-math.log(p[y]) for p, y in pairs) / 4,
+            "brier": sum((value - (k == y)) ** 2 for p, y in pairs for k, value in enumerate(p)) / 4,
+            "ece": sum(gaps) / 4,
+        }
+
+    def assert_scores(self, *files: object) -> None:
+        expected = self.expected()
+        report = self.json("score", *files, *(word for name in expected for word in ("--metric", name)))
+        self.assertEqual((report["schema"], report["n"], set(report["metrics"])), (1, 4, set(expected)))
+        for name, value in expected.items():
+            found = report["metrics"][name]
+            self.assertEqual(set(found), {"value", "lo", "hi", "confidence", "definition"})
+            self.assertAlmostEqual(found["value"], value, delta=1e-6, msg=name)
+        # Wilson, 2 of 4 at 95%.
+        self.assertAlmostEqual(report["metrics"]["accuracy"]["lo"], 0.150036, delta=1e-5)
+        self.assertAlmostEqual(report["metrics"]["accuracy"]["hi"], 0.849964, delta=1e-5)
+        self.assertEqual([report["metrics"]["nll"][key] for key in ("lo", "hi", "confidence")], [None] * 3)
+
+    def test_logits(self) -> None:
+        self.assert_scores(*self.files)
+
+    def test_logits_in_float64(self) -> None:
+        wide = write(self.dir / "wide.npy", npy("<f8", (4, 3), sum(self.logits, [])))
+        self.assert_scores("--logits", wide, *self.files[2:])
+
+    def test_probabilities(self) -> None:
+        probabilities = write(self.dir / "p.npy", npy("<f4", (4, 3), sum(self.softmax, [])))
+        self.assert_scores("--probs", probabilities, *self.files[2:])
+
+    def test_words_for_people(self) -> None:
+        result = self.done("score", *self.files, "--metric", "accuracy")
+        self.assertRegex(result.stdout, r"^accuracy +0\.5 ")
+
+    def test_rows_that_are_not_finite_are_undecided_and_said(self) -> None:
+        broken = [*self.logits[:3], [math.nan, 1.0, 0.0]]
+        logits = write(self.dir / "nan.npy", npy("<f4", (4, 3), sum(broken, [])))
+        result = self.done("score", "--logits", logits, *self.files[2:], "--metric", "accuracy", "--metric", "nll", "--json")
+        self.assertEqual(result.stderr, "warning: 1 rows are undecided: their logits are not finite\n")
+        metrics = json.loads(result.stdout)["metrics"]
+        self.assertEqual(metrics["accuracy"]["value"], 0.5)
+        self.assertTrue(math.isfinite(metrics["nll"]["value"]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,313 @@
+// What holds for every attack, over the registry.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+
+#include "assay/attack.hpp"
+#include "assay/loss.hpp"
+#include "cuda/attack_run.hpp"
+#include "registered.hpp"
+
+namespace assay {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+class EveryAttack : public testing::TestWithParam<std::string> {
+ protected:
+  const std::string& name() const { return GetParam(); }
+  const AttackEntry& entry() const { return *Registry<AttackEntry>::find(GetParam()); }
+  /// A usual radius of the attack's norm.
+  double epsilon() const { return entry().norm == "linf" ? 8.0 / 255 : 0.5; }
+  Params at(double radius) const { return {{"epsilon", radius}}; }
+};
+INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(registered_names<AttackEntry>()), by_name);
+
+TEST_P(EveryAttack, StaysInTheBallAndInTheBox) {
+  const DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model = linear_model(4, data.dim());
+  for (const double radius : {epsilon() / 8, epsilon(), 10 * epsilon()}) {
+    const Attacked result = attack(name(), at(radius), data, model);
+    for (std::int64_t s = 0; s < data.n; ++s) {
+      const float* point = result.points.data() + s * data.dim();
+      for (std::int64_t i = 0; i < data.dim(); ++i) ASSERT_TRUE(point[i] >= 0.f && point[i] <= 1.f) << point[i];
+      // 1e-6 relative, and half a unit in the last place of a pixel next to 1, which rounds to that many.
+      EXPECT_LE(norm_of(entry().norm, point, data.floats.data() + s * data.dim(), data.dim()), radius * (1 + 1e-6) + 0x1p-25)
+          << "sample " << s << ", epsilon " << radius;
+    }
+  }
+}
+
+TEST_P(EveryAttack, IsTheSameHoweverTheRangeIsSplit) {
+  const DataSet data = float_data(53, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model = linear_model(4, data.dim());
+  const Attacked whole = attack(name(), at(epsilon()), data, model, {.batch = 64});
+  for (const AttackOptions& options : {AttackOptions{.batch = 64}, {.batch = 16}, {.batch = 19}, {.batch = 16, .cuts = {16, 48}},
+                                       {.batch = 32, .cuts = {1, 2, 33}}}) {
+    const Attacked split = attack(name(), at(epsilon()), data, model, options);
+    EXPECT_EQ(split.points, whole.points) << options.batch;
+    EXPECT_EQ(std::memcmp(split.rows.data(), whole.rows.data(), whole.rows.size() * sizeof(SampleRow)), 0) << options.batch;
+  }
+}
+
+TEST_P(EveryAttack, LeavesTheImageForEpsilonZero) {
+  const DataSet data = float_data(20, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model = linear_model(4, data.dim());
+  EXPECT_EQ(attack(name(), at(0), data, model).points, data.floats);
+}
+
+TEST_P(EveryAttack, RaisesTheLossOfALinearModel) {
+  const DataSet data = float_data(40, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model = linear_model(4, data.dim());
+  std::vector<SampleRow> clean = attack(name(), at(0), data, model).rows;
+  const std::vector<SampleRow> last = attack(name(), at(epsilon()), data, model).rows;
+  for (std::size_t s = 0; s < last.size(); ++s) EXPECT_GT(last[s].nll, clean[s].nll) << s;
+}
+
+TEST_P(EveryAttack, ClimbsGradientsOfAnySize) {
+  const DataSet data = inner_data(20, 1, 5, 7);
+  for (const double scale : {1e-42, 1e-38, 1e-30, 1e-20, 1.0, 1e20, 1e37}) {
+    const std::vector<float> w = direction(data.dim(), scale), unit = direction(data.dim());
+    LinearModel model = two_class_model(w, 0.f);
+    model.on_logits = [](const float*, float* logits) { logits[0] = logits[1] = 0.f; };  // the loss is never saturated
+    const double reachable = epsilon() * dual_norm(entry().norm, unit);
+    for (const double rise : rises(unit, data, attack(name(), at(epsilon()), data, model).points)) {
+      EXPECT_GT(rise, 0.9 * reachable) << "gradients of " << scale;
+      EXPECT_LT(rise, 1.0001 * reachable) << "gradients of " << scale;
+    }
+  }
+}
+
+TEST_P(EveryAttack, TurnsRobustIntoFooledAtTheClosedFormsRadius) {
+  // w x + b is negative (label 0 is right) by a known amount; the radius needed is that over the dual norm.
+  const DataSet data = inner_data(1, 1, 5, 7);
+  const std::vector<float> w = direction(data.dim());
+  const double needed = epsilon() * dual_norm(entry().norm, w);
+  const double value = two_class_model(w, 0.f).logit(1, data.floats.data());
+  LinearModel model = two_class_model(w, static_cast<float>(-value - needed));
+  const SampleRow below = attack(name(), at(0.9 * epsilon()), data, model).rows[0];
+  EXPECT_TRUE(below.has(SampleRow::clean_correct));
+  EXPECT_FALSE(below.has(SampleRow::fooled_any));
+  EXPECT_FALSE(below.has(SampleRow::fooled_final));
+  EXPECT_TRUE(below.has(SampleRow::correct));
+  EXPECT_EQ(below.prediction, 0);
+  const SampleRow above = attack(name(), at(1.1 * epsilon()), data, model).rows[0];
+  EXPECT_TRUE(above.has(SampleRow::clean_correct));
+  EXPECT_TRUE(above.has(SampleRow::fooled_any));
+  EXPECT_TRUE(above.has(SampleRow::fooled_final));
+  EXPECT_FALSE(above.has(SampleRow::correct));
+  EXPECT_EQ(above.prediction, 1);
+}
+
+TEST_P(EveryAttack, StaysPutOnAZeroGradient) {
+  const DataSet data = float_data(20, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model(data.dim(), std::vector<float>(static_cast<std::size_t>(4 * data.dim())), {1.f, 2.f, 3.f, 4.f});
+  Params params = at(epsilon());
+  if (std::ranges::any_of(entry().params, [](const ParamSpec& spec) { return spec.name == "random_start"; }))
+    params["random_start"] = false;
+  const Attacked result = attack(name(), params, data, model);
+  EXPECT_EQ(result.points, data.floats);
+  for (const SampleRow& row : result.rows) EXPECT_FALSE(row.has(SampleRow::undecided));
+}
+
+/// Which samples have a first pixel above a half: their row is poisoned.
+std::vector<bool> marked(DataSet& data) {
+  std::vector<bool> marks;
+  for (std::int64_t s = 0; s < data.n; ++s) {
+    marks.push_back(s % 5 == 2);
+    data.floats[static_cast<std::size_t>(s * data.dim())] = s % 5 == 2 ? 0.9f : 0.1f;
+  }
+  return marks;
+}
+bool is_marked(const float* x) { return x[0] > 0.5f; }
+
+/// Marked samples are undecided and never robust; the others are as if the marked ones were sound.
+void expect_only_marked_undecided(const std::vector<SampleRow>& rows, const std::vector<SampleRow>& sound, const std::vector<bool>& marks) {
+  const Metric& robust = *Registry<Metric>::find("robust_accuracy");
+  for (std::size_t s = 0; s < rows.size(); ++s) {
+    EXPECT_EQ(rows[s].has(SampleRow::undecided), marks[s]) << s;
+    if (!marks[s]) {
+      EXPECT_EQ(std::memcmp(&rows[s], &sound[s], sizeof(SampleRow)), 0) << s;
+      continue;
+    }
+    EXPECT_FALSE(rows[s].has(SampleRow::correct)) << s;
+    std::vector<std::uint64_t> state(static_cast<std::size_t>(robust.words));
+    robust.reduce({}, &rows[s], 1, state.data());
+    EXPECT_EQ(robust.finish(state.data()).value, 0.0) << s;
+  }
+}
+
+TEST_P(EveryAttack, LeavesSamplesWithNonFiniteLogitsUndecided) {
+  DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
+  const std::vector<bool> marks = marked(data);
+  LinearModel model = linear_model(4, data.dim());
+  const Params params = at(epsilon() / 100);  // nothing is fooled, so that only the poison decides
+  const std::vector<SampleRow> sound = attack(name(), params, data, model).rows;
+  for (const float poison : {kNan, kInfinity, -kInfinity})
+    for (const int k : {0, 3}) {
+      model.on_logits = [=](const float* x, float* logits) { logits[k] = is_marked(x) ? poison : logits[k]; };
+      const Attacked result = attack(name(), params, data, model);
+      expect_only_marked_undecided(result.rows, sound, marks);
+      for (const float v : result.points) ASSERT_TRUE(v >= 0.f && v <= 1.f);
+    }
+}
+
+TEST_P(EveryAttack, LeavesSamplesThatWereOnceNonFiniteUndecided) {
+  DataSet data = float_data(16, 1, 4, 4, 0.f, 1.f, 4);
+  const std::vector<bool> marks = marked(data);
+  LinearModel model = linear_model(4, data.dim());
+  const Params params = at(epsilon() / 100);
+  int calls = 0, total = 0;
+  model.on_logits = [&](const float*, float*) { ++total; };
+  const std::vector<SampleRow> sound = attack(name(), params, data, model).rows;
+  total /= static_cast<int>(data.n);
+  for (const int at : {0, 1, total - 1}) {  // the pass whose answer is poisoned
+    calls = 0;
+    model.on_logits = [&](const float* x, float* logits) {
+      if (calls++ / static_cast<int>(data.n) == at && is_marked(x)) logits[1] = kNan;
+    };
+    expect_only_marked_undecided(attack(name(), params, data, model).rows, sound, marks);
+  }
+}
+
+TEST_P(EveryAttack, LeavesSamplesWithNonFiniteGradientsUndecidedAndInTheBall) {
+  DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
+  const std::vector<bool> marks = marked(data);
+  LinearModel model = linear_model(4, data.dim());
+  const Params params = at(epsilon() / 100);
+  const std::vector<SampleRow> sound = attack(name(), params, data, model).rows;
+  for (const float poison : {kNan, kInfinity, -kInfinity})
+    for (const std::int64_t i : {std::int64_t{0}, data.dim() - 1}) {
+      model.on_gradient = [=](const float* x, float* gradient) { gradient[i] = is_marked(x) ? poison : gradient[i]; };
+      const Attacked result = attack(name(), params, data, model);
+      expect_only_marked_undecided(result.rows, sound, marks);
+      for (std::int64_t s = 0; s < data.n; ++s)
+        ASSERT_LE(norm_of(entry().norm, result.points.data() + s * data.dim(), data.floats.data() + s * data.dim(), data.dim()),
+                  epsilon() / 100 * (1 + 1e-6) + 0x1p-25)
+            << "sample " << s << ", poison " << poison;
+    }
+}
+
+TEST_P(EveryAttack, CountsAPassForEveryRealSampleAndQuery) {
+  const DataSet data = float_data(21, 1, 4, 4, 0.f, 1.f, 4);  // 16 and 5 samples, the latter padded
+  LinearModel model = linear_model(4, data.dim());
+  const Perturbation perturbation = check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test");
+  const StopFlag stop{false};
+  const UnitResult unit = Evaluator({}, data, 16, 0, stop).attacked(perturbation, 0, data.n, model);
+  const auto made = entry().make(perturbation.params);
+  const auto queries = static_cast<std::uint64_t>(made->queries);
+  EXPECT_EQ(unit.passes.backward, 21 * queries);
+  EXPECT_EQ(unit.passes.forward, 21 * (queries + (made->starts_clean ? 1 : 2)));
+}
+
+/// An attack's own functions on lanes of our making, answered by sum(w x).
+struct Lanes {
+  const Attack& attack;
+  std::int64_t dim;
+  std::vector<LaneItem> items;
+  std::vector<float> clean, w;
+  std::vector<float> point, scratch, value, gradient;
+  std::vector<std::byte> state;
+  std::vector<Verdict> verdict;
+  LaneBatch batch;
+
+  Lanes(const Attack& made, std::vector<LaneItem> lane_items, std::vector<float> clean_rows, std::vector<float> weights)
+      : attack(made),
+        dim(static_cast<std::int64_t>(weights.size())),
+        items(std::move(lane_items)),
+        clean(std::move(clean_rows)),
+        w(std::move(weights)),
+        point(clean.size(), kNan),
+        scratch(clean.size() * static_cast<std::size_t>(made.scratch_rows), kNan),
+        value(items.size()),
+        state(items.size() * made.lane_bytes, std::byte{0xAA}),
+        verdict(items.size(), Verdict::exhausted) {
+    for (std::size_t r = 0; r < items.size(); ++r) gradient.insert(gradient.end(), w.begin(), w.end());
+    batch.lanes = static_cast<std::int64_t>(items.size());
+    batch.dim = dim;
+    batch.item = items.data();
+    batch.state = state.data();
+    batch.clean = clean.data();
+    batch.point = point.data();
+    batch.scratch = scratch.data();
+    batch.value = value.data();
+    batch.gradient = gradient.data();
+    batch.verdict = verdict.data();
+    batch.seed = 3;
+    attack.start({}, batch);
+  }
+  void advance() {
+    for (std::size_t r = 0; r < items.size(); ++r) {
+      value[r] = 0;
+      for (std::size_t i = 0; i < w.size(); ++i) value[r] += w[i] * point[r * w.size() + i];
+    }
+    attack.advance({}, batch);
+  }
+  std::vector<float> row(std::size_t r) const {
+    return {point.begin() + static_cast<std::ptrdiff_t>(r * w.size()), point.begin() + static_cast<std::ptrdiff_t>((r + 1) * w.size())};
+  }
+};
+
+TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
+  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
+  const auto radius = static_cast<float>(epsilon());
+  Lanes lanes(*made, {{4, radius}, {5, radius}, {6, radius}}, data.floats, direction(data.dim()));
+  if (made->starts_clean) EXPECT_EQ(lanes.point, data.floats);
+  ASSERT_GE(made->queries, 1);
+  for (int query = 0; query < made->queries; ++query) {
+    EXPECT_THAT(lanes.verdict, testing::Each(Verdict::advance)) << query;
+    lanes.advance();
+  }
+  EXPECT_THAT(lanes.verdict, testing::Each(Verdict::exhausted));
+  const std::vector<float> last = lanes.point;
+  lanes.advance();
+  EXPECT_EQ(lanes.point, last);
+  EXPECT_THAT(lanes.verdict, testing::Each(Verdict::exhausted));
+}
+
+TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
+  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const DataSet data = float_data(4, 1, 5, 5, 0.f, 1.f, 2);
+  const std::vector<float> w = direction(data.dim());
+  const auto radius = static_cast<float>(epsilon());
+  const std::vector<LaneItem> items = {{40, radius}, {50, radius / 7}, {60, 0.f}, {70, 2 * radius}};
+  Lanes together(*made, items, data.floats, w);
+  for (int query = 0; query < made->queries; ++query) together.advance();
+  for (std::size_t r = 0; r < items.size(); ++r) {
+    const auto from = data.floats.begin() + static_cast<std::ptrdiff_t>(r) * data.dim();
+    const std::vector<float> clean(from, from + data.dim());
+    Lanes alone(*made, {items[r]}, clean, w);
+    for (int query = 0; query < made->queries; ++query) alone.advance();
+    EXPECT_EQ(together.row(r), alone.point) << r;
+    EXPECT_LE(norm_of(entry().norm, alone.point.data(), clean.data(), data.dim()),
+              static_cast<double>(items[r].epsilon) * (1 + 1e-6) + 0x1p-25)
+        << r;
+  }
+}
+
+TEST_P(EveryAttack, TakesEveryRegisteredLoss) {
+  if (std::ranges::none_of(entry().params, [](const ParamSpec& spec) { return spec.name == "loss"; })) GTEST_SKIP() << "has its own loss";
+  const DataSet data = inner_data(16, 1, 5, 7);
+  const std::vector<float> w = direction(data.dim());
+  LinearModel model = two_class_model(w, 0.f);
+  for (const std::string& loss : registered_names<Loss>()) {
+    Params params = at(epsilon());
+    params["loss"] = loss;
+    for (const double rise : rises(w, data, attack(name(), params, data, model).points))
+      EXPECT_GT(rise, 0.9 * epsilon() * dual_norm(entry().norm, w)) << loss;
+  }
+}
+
+TEST_P(EveryAttack, SaysWhatItIs) {
+  EXPECT_FALSE(entry().about.empty());
+  EXPECT_FALSE(entry().source.empty());
+  ASSERT_FALSE(entry().params.empty());
+  EXPECT_EQ(entry().params[0].name, "epsilon");
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,23 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "assay/core/registry.hpp"
+
+namespace assay {
+
+/// The names of a registry, for INSTANTIATE_TEST_SUITE_P: a new member is tested before anyone writes a test for it.
+template <class T>
+std::vector<std::string> registered_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : Registry<T>::all())
+    if (!name.starts_with("toy_")) names.push_back(name);
+  return names;
+}
+
+/// The test's name is the key.
+inline std::string by_name(const testing::TestParamInfo<std::string>& info) { return info.param; }
+
+}  // namespace assay
