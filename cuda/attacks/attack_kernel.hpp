@@ -93,26 +93,35 @@ ASSAY_HD float sign(float v) {
   return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f);
 }
 
-/// ||v||_2, scaled by the largest entry so that tiny gradients neither underflow to 0 nor overflow.
-template <class Team, class F>
-ASSAY_HD float l2_norm(Team& team, std::int64_t n, const F& v) {
-  const float top = team.max(n, 0.f, [&](std::int64_t i) {
-    const float x = v(i);
-    return x < 0.f ? -x : x;
-  });
-  if (!(top > 0.f) || !finite(top)) return top;
-  return top * sqrtf(team.sum(n, [&](std::int64_t i) {
-           const float x = v(i) / top;
-           return x * x;
-         }));
-}
+/// ||v||_2 = top * root, kept apart: gradients may be so tiny that the norm's inverse overflows, or so large that the norm
+/// does.
+struct L2Norm {
+  float top;   ///< the largest |v(i)|
+  float root;  ///< ||v / top||_2
+
+  template <class Team, class F>
+  ASSAY_HD static L2Norm of(Team& team, std::int64_t n, const F& v) {
+    const float top = team.max(n, 0.f, [&](std::int64_t i) {
+      const float x = v(i);
+      return x < 0.f ? -x : x;
+    });
+    if (!(top > 0.f) || !finite(top)) return {top, 0.f};
+    return {top, sqrtf(team.sum(n, [&](std::int64_t i) {
+              const float x = v(i) / top;
+              return x * x;
+            }))};
+  }
+  ASSAY_HD float value() const { return root > 0.f ? top * root : top; }
+  /// x / ||v||; 0 for all x where v has no direction: it is zero, or not finite.
+  ASSAY_HD float unit(float x) const { return root > 0.f ? x / top / root : 0.f; }
+};
 
 /// point = the nearest point to clean + s (point - clean) in the box, where s brings it into the L2 ball.
 template <class Team>
 ASSAY_HD void project_l2(Team& team, const LaneRow& row, float epsilon) {
   const float* clean = row.clean;
   float* point = row.point;
-  const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return point[i] - clean[i]; });
+  const float norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return point[i] - clean[i]; }).value();
   const float scale = norm > epsilon ? epsilon / norm : 1.f;
   team.each(row.dim, [=](std::int64_t i) { point[i] = clamp01(clean[i] + scale * (point[i] - clean[i])); });
 }

@@ -16,10 +16,10 @@ struct FgmL2 {
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
     const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
-    const float inverse = norm > 0.f ? 1.f / norm : 0.f;
     const float epsilon = row.item.epsilon;
-    team.each(row.dim,
-              [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * (row.gradient[i] * inverse)); });
+    team.each(row.dim, [=](std::int64_t i) {
+      row.point[i] = clamp01(row.clean[i] + epsilon * direction(row.gradient[i], norm));
+    });
     return Verdict::exhausted;
   }
 };

@@ -44,9 +44,8 @@ struct PgdL2 {
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
-    const float inverse = norm > 0.f ? 1.f / norm : 0.f;
     const float length = step;
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * (row.gradient[i] * inverse); });
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * direction(row.gradient[i], norm); });
     project_l2(team, row, row.item.epsilon);
     return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
   }

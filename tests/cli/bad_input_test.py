@@ -16,7 +16,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from program import NORMALISED, ROBUST, STANDARD, Case
+from program import ROBUST, STANDARD, Case
 from program import attack, content, corruption, idx, identity, model, npy, run, sweep, units, write
 
 SIDE, IMAGES = 28, 20
@@ -143,7 +143,8 @@ class CommandLine(BadInput):
         self.sweep_refused(69, "device 'cuda' was asked for", sweep(top='device = "cuda"'))
         self.refused(69, "device 'cuda:1'", "run", self.write_sweep(SWEEP), "--out", self.out, "--device", "cuda:1")
         self.refused(69, "device 'cuda'", "doctor", "--device", "cuda")
-        self.refused(69, "device 'cuda'", "corrupt", "fashion_mnist", "contrast", "--severity", 1, "--device", "cuda", "--out", self.dir / "made")
+        made = ("corrupt", "fashion_mnist", "contrast", "--severity", 1, "--out", self.dir / "made")
+        self.refused(69, "device 'cuda'", *made, "--device", "cuda")
         self.untouched()
 
 
@@ -165,7 +166,8 @@ class ModelFile(BadInput):
                 self.new_sweep_refused(65, says, sweep(models=model(write(self.dir / name, what))))
         with zipfile.ZipFile(self.dir / "other.pt", "w") as archive:
             archive.writestr("readme.txt", "hello")
-        self.refused(65, "zip archive", "attack", self.dir / "other.pt", "fashion_mnist", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made")
+        words = ("fashion_mnist", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made")
+        self.refused(65, "zip archive", "attack", self.dir / "other.pt", *words)
 
     def test_a_model_that_is_not_there_or_another_is_named(self) -> None:
         self.sweep_refused(65, "the file does not exist", sweep(models=model("missing.pt")))
@@ -234,7 +236,7 @@ class Data(BadInput):
             "gzip stream ends": {"images-idx3-ubyte.gz": packed[: len(packed) // 2], "labels-idx1-ubyte": labels},
             "damaged gzip": {"images-idx3-ubyte.gz": packed[:-8] + bytes(8), "labels-idx1-ubyte": labels},
             "magic number": {"images-idx3-ubyte": PIXELS, "labels-idx1-ubyte": labels},
-            "found 20 labels for 19 images": {"images-idx3-ubyte": idx((19, SIDE, SIDE), PIXELS[: 19 * SIDE * SIDE]), "labels-idx1-ubyte": labels},
+            "found 19 labels for 20 images": {"images-idx3-ubyte": images, "labels-idx1-ubyte": idx((19,), bytes(LABELS[:-1]))},
             "expected one *images*idx3-ubyte": {"images-idx3-ubyte": images},
         }.items():
             with self.subTest(says):
@@ -248,7 +250,8 @@ class Data(BadInput):
         floats = npy("<f4", (IMAGES, 1, SIDE, SIDE), [byte / 255 for byte in PIXELS])
         folder = self.folder({"images.npy": floats, "labels.npy": npy("|u1", (IMAGES,), LABELS)})
         self.sweep_refused(65, "corruptions take uint8 images", sweep(corruption("contrast", 1), source=f"npy:{folder}"))
-        self.refused(65, "corruptions take uint8 images", "corrupt", f"npy:{folder}", "contrast", "--severity", 1, "--out", self.dir / "made")
+        made = ("corrupt", f"npy:{folder}", "contrast", "--severity", 1, "--out", self.dir / "made")
+        self.refused(65, "corruptions take uint8 images", *made)
         self.done("run", self.write_sweep(sweep(source=f"npy:{folder}")), "--out", self.dir / "made")
 
 
@@ -278,9 +281,10 @@ class Score(BadInput):
         ):
             with self.subTest(says):
                 self.refused(code, says, "score", option, files[values], "--labels", files[labels], "--metric", metric)
-        self.refused(65, "does not exist", "score", "--logits", self.dir / "none.npy", "--labels", files["labels"], "--metric", "nll")
-        self.refused(2, "either --logits or --probs", "score", "--labels", files["labels"], "--metric", "nll")
-        self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], "--labels", files["labels"], "--metric", "nll", "--profile", "x")
+        rest = ("--labels", files["labels"], "--metric", "nll")
+        self.refused(65, "does not exist", "score", "--logits", self.dir / "none.npy", *rest)
+        self.refused(2, "either --logits or --probs", "score", *rest)
+        self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], *rest, "--profile", "x")
 
 
 class Folder(BadInput):
@@ -313,9 +317,9 @@ class Folder(BadInput):
                 path.write_text(what)
                 left = {key: value for key, value in content(self.out).items() if key != path}
                 self.refused(65, "plan.json", "run", config, "--out", self.out)
-                self.refused(65, "plan.json", "merge", self.out)
-                self.refused(65, "plan.json", "status", self.out)
                 self.assertEqual({key: value for key, value in content(self.out).items() if key != path}, left)
+        for verb in ("merge", "status"):
+            self.refused(65, "plan.json", verb, self.out)
         path.write_text(text)
         self.done("run", config, "--out", self.out)
 

@@ -79,7 +79,8 @@ class Attack(Case):
         made = []
         for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
             out = self.dir / folder
-            self.done("attack", ROBUST, "fashion_mnist", "pgd_linf", "--epsilon", 0.1, "--steps", 2, "--limit", 16, "--seed", seed, "--out", out, *NORMALISED)
+            words = ("--epsilon", 0.1, "--steps", 2, "--limit", 16, "--seed", seed, "--out", out)
+            self.done("attack", ROBUST, "fashion_mnist", "pgd_linf", *words, *NORMALISED)
             made.append((out / "adversarial.npy").read_bytes() + (out / "samples.csv").read_bytes())
         self.assertEqual(made[0], made[1])
         self.assertNotEqual(made[0], made[2])
@@ -154,7 +155,9 @@ class Corrupt(Case):
                         self.assertEqual(one[file], row, file)
 
     def test_the_same_seed_gives_the_same_images_and_another_does_not(self) -> None:
-        first, second, other = (self.corrupt("gaussian_noise", "--seed", seed, *more) for seed, more in ((1, ()), (1, ("--json",)), (2, ())))
+        first = self.corrupt("gaussian_noise", "--seed", 1)
+        second = self.corrupt("gaussian_noise", "--seed", 1, "--json")  # in another folder
+        other = self.corrupt("gaussian_noise", "--seed", 2)
         self.assertEqual(first, second)
         self.assertNotEqual(first["images.npy"], other["images.npy"])
 

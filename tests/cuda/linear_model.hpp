@@ -10,8 +10,8 @@ namespace assay {
 /// Logits W x + b and their exact gradient W^T c, added in double.
 class LinearModel final : public Model {
  public:
-  LinearModel(std::int64_t dim, std::vector<float> weight, std::vector<float> bias)
-      : weight(std::move(weight)), bias(std::move(bias)), dim_(dim) {}
+  LinearModel(std::int64_t dim, std::vector<float> w, std::vector<float> b)
+      : weight(std::move(w)), bias(std::move(b)), dim_(dim) {}
 
   std::vector<float> weight, bias;  ///< classes x dim, classes
   /// May change a row's logits or gradient: called with its x.

@@ -15,10 +15,12 @@ TEST(PgdL2, RaisesALinearModelsMarginByEpsilonTimesTheL2Norm) {
   LinearModel model = two_class_model(w, -0.3f);
   for (const double epsilon : {0.01, 0.5, 1.0}) {
     const double expected = epsilon * dual_norm("l2", w);
-    for (const double rise : rises(w, data, attack("pgd_l2", {{"epsilon", epsilon}, {"random_start", false}}, data, model).points))
+    for (const double rise :
+         rises(w, data, attack("pgd_l2", {{"epsilon", epsilon}, {"random_start", false}}, data, model).points))
       EXPECT_NEAR(rise, expected, 1e-5 * expected + 1e-6) << epsilon;
     // A step as long as the radius halves the angle to w: after 20 the start is forgotten.
-    for (const double rise : rises(w, data, attack("pgd_l2", {{"epsilon", epsilon}, {"step", epsilon}}, data, model).points))
+    for (const double rise :
+         rises(w, data, attack("pgd_l2", {{"epsilon", epsilon}, {"step", epsilon}}, data, model).points))
       EXPECT_NEAR(rise, expected, 1e-5 * expected + 1e-6) << epsilon;
   }
 }
@@ -58,7 +60,8 @@ std::vector<std::vector<double>> starts(const DataSet& data, double epsilon, std
 }
 
 class PgdL2Start : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Dimensions, PgdL2Start, testing::Values(1, 2, 3, 4, 5, 6, 7, 48), testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Dimensions, PgdL2Start, testing::Values(1, 2, 3, 4, 5, 6, 7, 48),
+                         testing::PrintToStringParamName());
 
 // Uniform in the ball: (r / epsilon)^D is uniform in [0, 1], every coordinate has mean 0 and variance 1 / (D + 2).
 TEST_P(PgdL2Start, IsUniformInTheBall) {

@@ -15,7 +15,8 @@ TEST(PgdLinf, RaisesALinearModelsMarginByEpsilonTimesTheL1Norm) {
   LinearModel model = two_class_model(w, -0.3f);
   for (const bool random : {false, true})
     for (const double epsilon : {1.0 / 255, 8.0 / 255, 0.25})
-      for (const double rise : rises(w, data, attack("pgd_linf", {{"epsilon", epsilon}, {"random_start", random}}, data, model).points))
+      for (const double rise :
+           rises(w, data, attack("pgd_linf", {{"epsilon", epsilon}, {"random_start", random}}, data, model).points))
         EXPECT_NEAR(rise, epsilon * dual_norm("linf", w), 1e-5 * dual_norm("linf", w)) << epsilon;
 }
 
@@ -31,10 +32,12 @@ TEST(PgdLinf, TakesAsManyStepsOfTheGivenLengthAsAskedFor) {
 }
 
 TEST(PgdLinf, StepsBy2Point5EpsilonOverStepsUnlessToldOtherwise) {
-  const Perturbation p =
-      check_perturbation(Perturbation::Kind::attack, "pgd_linf", {{"epsilon", 0.2}, {"steps", std::int64_t{10}}}, "test");
+  const Perturbation p = check_perturbation(Perturbation::Kind::attack, "pgd_linf",
+                                            {{"epsilon", 0.2}, {"steps", std::int64_t{10}}}, "test");
   EXPECT_DOUBLE_EQ(real_param(p.params, "step"), 0.05);
-  EXPECT_EQ(integer_param(check_perturbation(Perturbation::Kind::attack, "pgd_linf", {{"epsilon", 0.2}}, "test").params, "steps"), 20);
+  EXPECT_EQ(integer_param(check_perturbation(Perturbation::Kind::attack, "pgd_linf", {{"epsilon", 0.2}}, "test").params,
+                          "steps"),
+            20);
 }
 
 /// A model without gradient leaves the random start where it is: offsets from the clean image in units of epsilon.

@@ -1,0 +1,63 @@
+#pragma once
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "assay/corruption.hpp"
+#include "images.hpp"
+
+namespace assay {
+
+struct Corrupted {
+  std::vector<float> out;    ///< n x 3 x H x W
+  std::vector<float> draws;  ///< n x kinds x 3 x H x W
+};
+
+struct CorruptOptions {
+  std::uint64_t seed = 3;
+  std::vector<std::uint32_t> sample = {};  ///< data-set indices; 0, 1, .. unless given
+  bool record = true;
+};
+
+/// Calls a registered corruption on one batch. What it doesn't write stays NaN.
+inline Corrupted corrupt(const std::string& name, const CorruptionArgs& args, const ByteImages& images,
+                         const CorruptOptions& options = {}) {
+  const Corruption& entry = *Registry<Corruption>::find(name);
+  std::vector<std::uint32_t> sample = options.sample;
+  if (sample.empty()) {
+    sample.resize(static_cast<std::size_t>(images.n));
+    std::iota(sample.begin(), sample.end(), 0u);
+  }
+  const std::vector<std::uint32_t> constants = entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(args);
+  const auto size = static_cast<std::size_t>(images.n * 3 * images.h * images.w);
+  constexpr float kUnwritten = std::numeric_limits<float>::quiet_NaN();
+  Corrupted result{std::vector<float>(size, kUnwritten), std::vector<float>(options.record ? size * entry.draws.size() : 0, kUnwritten)};
+  entry.apply({}, args,
+              {{images.data.data(), images.n, images.c, images.h, images.w},
+               result.out.data(),
+               sample.data(),
+               constants.data(),
+               options.record ? result.draws.data() : nullptr,
+               options.seed});
+  return result;
+}
+
+/// Every severity of both tables.
+inline std::vector<CorruptionArgs> all_args() {
+  std::vector<CorruptionArgs> all;
+  for (const Table table : {Table::c32, Table::c224})
+    for (int severity = 1; severity <= 5; ++severity) all.push_back({severity, table});
+  return all;
+}
+inline std::string text(const CorruptionArgs& args) {
+  return "table " + std::to_string(static_cast<int>(args.table)) + ", severity " + std::to_string(args.severity);
+}
+
+/// A constant for each severity of each table, as published.
+struct Published {
+  double c32[5], c224[5];
+  double at(const CorruptionArgs& args) const { return (args.table == Table::c32 ? c32 : c224)[args.severity - 1]; }
+};
+
+}  // namespace assay

@@ -1,0 +1,124 @@
+// Expected calibration error: each profile's own bins, at confidences on their edges.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "cuda/metric_run.hpp"
+
+namespace assay {
+namespace {
+
+SampleRow sample(float confidence, bool right) {
+  return {0, static_cast<std::uint16_t>(right ? SampleRow::correct : 0), confidence, 0.f, 0.f};
+}
+
+/// The bin that a single sample of this confidence falls in.
+int bin_of(float confidence, const std::string& profile) {
+  const std::vector<double> count = measure("ece", {sample(confidence, true)}, profile).curves.at("count");
+  int bin = -1;
+  for (std::size_t b = 0; b < count.size(); ++b)
+    if (count[b] != 0) {
+      EXPECT_EQ(bin, -1);
+      EXPECT_EQ(count[b], 1.0);
+      bin = static_cast<int>(b);
+    }
+  return bin;
+}
+
+// torch 2.11: torch.linspace(0, 1, 16); its edges 3, 7, 8, 9, 10 and 13 are not those of k / 15 rounded.
+constexpr float kTorchEdges[] = {0x0p+0f,        0x1.111112p-4f, 0x1.111112p-3f, 0x1.99999cp-3f, 0x1.111112p-2f, 0x1.555556p-2f,
+                                 0x1.99999cp-2f, 0x1.dddde0p-2f, 0x1.111110p-1f, 0x1.333332p-1f, 0x1.555554p-1f, 0x1.777778p-1f,
+                                 0x1.99999ap-1f, 0x1.bbbbbcp-1f, 0x1.dddddep-1f, 0x1p+0f};
+// numpy 2: numpy.linspace(0, 1, 16).
+constexpr double kNumpyEdges[] = {0x0p+0,
+                                  0x1.1111111111111p-4,
+                                  0x1.1111111111111p-3,
+                                  0x1.999999999999ap-3,
+                                  0x1.1111111111111p-2,
+                                  0x1.5555555555555p-2,
+                                  0x1.999999999999ap-2,
+                                  0x1.ddddddddddddep-2,
+                                  0x1.1111111111111p-1,
+                                  0x1.3333333333333p-1,
+                                  0x1.5555555555555p-1,
+                                  0x1.7777777777777p-1,
+                                  0x1.999999999999ap-1,
+                                  0x1.bbbbbbbbbbbbcp-1,
+                                  0x1.ddddddddddddep-1,
+                                  0x1p+0};
+
+TEST(Ece, ClosesItsBinsBelowAndTheLastAbove) {
+  for (int k = 0; k < 15; ++k) {
+    const float edge = static_cast<float>(k / 15.0);
+    EXPECT_EQ(bin_of(edge, ""), k);
+    EXPECT_EQ(bin_of(std::nextafter(edge, 2.f), ""), k);
+    if (k > 0) EXPECT_EQ(bin_of(std::nextafter(edge, 0.f), ""), k - 1);
+  }
+  EXPECT_EQ(bin_of(1.f, ""), 14);
+}
+
+TEST(Ece, BinsAsTorchMetricsDoesWhereAskedTo) {
+  for (int k = 0; k < 15; ++k) {
+    EXPECT_EQ(bin_of(kTorchEdges[k], "torchmetrics"), k);
+    EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 2.f), "torchmetrics"), k);
+    if (k > 0) EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 0.f), "torchmetrics"), k - 1);
+  }
+  EXPECT_EQ(bin_of(std::nextafter(1.f, 0.f), "torchmetrics"), 14);
+  EXPECT_EQ(bin_of(1.f, "torchmetrics"), 15);  // a bin to itself
+}
+
+TEST(Ece, BinsAsScikitLearnDoesWhereAskedTo) {
+  // No float32 but 0 and 1 is an edge: the two around each fall on its sides. (lo, hi]: 0 and 1 are in the end bins.
+  EXPECT_EQ(bin_of(0.f, "sklearn"), 0);
+  EXPECT_EQ(bin_of(1.f, "sklearn"), 14);
+  for (int k = 1; k < 15; ++k) {
+    const float near = static_cast<float>(kNumpyEdges[k]);
+    EXPECT_EQ(bin_of(near, "sklearn"), static_cast<double>(near) > kNumpyEdges[k] ? k : k - 1);
+    EXPECT_EQ(bin_of(std::nextafter(near, 2.f), "sklearn"), k);
+    EXPECT_EQ(bin_of(std::nextafter(near, 0.f), "sklearn"), k - 1);
+  }
+}
+
+TEST(Ece, IsTheWeightedGapOfItsBins) {
+  // Bin 7 (.467 to .533): 4 samples of .5, 3 right, gap .25. Bin 13 (.867 to .933): 2 of .875, none right, gap .875.
+  const std::vector<SampleRow> rows = {sample(.5f, true), sample(.5f, true),     sample(.5f, true),
+                                       sample(.5f, false), sample(.875f, false), sample(.875f, false)};
+  for (const std::string profile : {"", "torchmetrics", "sklearn"}) {
+    const Estimate e = measure("ece", rows, profile);
+    EXPECT_NEAR(e.value, (4 * .25 + 2 * .875) / 6, 1e-15) << profile;
+    EXPECT_EQ(e.curves.at("count")[7], 4.0);
+    EXPECT_EQ(e.curves.at("accuracy")[7], 0.75);
+    EXPECT_EQ(e.curves.at("confidence")[7], 0.5);
+    EXPECT_EQ(e.curves.at("accuracy")[13], 0.0);
+    EXPECT_EQ(e.curves.at("confidence")[13], 0.875);
+    EXPECT_TRUE(std::isnan(e.curves.at("accuracy")[0]));
+    EXPECT_EQ(e.curves.at("count").size(), profile == "torchmetrics" ? 16u : 15u);
+  }
+}
+
+// One sample of 1.0 that is wrong and one of .96875 that is right: in one bin the gaps offset each other, in two not.
+TEST(Ece, KeepsConfidenceOneApartForTorchMetricsOnly) {
+  const std::vector<SampleRow> rows = {sample(1.f, false), sample(.96875f, true)};
+  EXPECT_NEAR(measure("ece", rows).value, .96875 / 2, 1e-15);
+  EXPECT_NEAR(measure("ece", rows, "sklearn").value, .96875 / 2, 1e-15);
+  EXPECT_NEAR(measure("ece", rows, "torchmetrics").value, (1 + .03125) / 2, 1e-15);
+}
+
+TEST(Ece, IsZeroWhenSureAndRightAndOneWhenSureAndWrong) {
+  for (const std::string profile : {"", "torchmetrics", "sklearn"}) {
+    EXPECT_EQ(measure("ece", std::vector<SampleRow>(5000, sample(1.f, true)), profile).value, 0.0);
+    EXPECT_EQ(measure("ece", std::vector<SampleRow>(5000, sample(1.f, false)), profile).value, 1.0);
+  }
+}
+
+TEST(Ece, LeavesUndecidedOut) {
+  SampleRow undecided = sample(0.f, false);
+  undecided.flags = SampleRow::undecided;
+  const Estimate e = measure("ece", {sample(.5f, true), undecided, undecided});
+  EXPECT_EQ(e.value, 0.5);
+  EXPECT_EQ(e.curves.at("count")[0], 0.0);
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,182 @@
+// What holds for every corruption, over the registry.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/rows.hpp"
+#include "cuda/corruption_run.hpp"
+#include "engine/corrupt.hpp"
+#include "registered.hpp"
+#include "thrown.hpp"
+
+namespace assay {
+namespace {
+
+class EveryCorruption : public testing::TestWithParam<std::string> {
+ protected:
+  const std::string& name() const { return GetParam(); }
+  const Corruption& entry() const { return *Registry<Corruption>::find(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Registered, EveryCorruption, testing::ValuesIn(registered_names<Corruption>()), by_name);
+
+TEST_P(EveryCorruption, WritesEveryPixelInRange) {
+  for (const ByteImages& images : {noise_images(3, 3, 5, 7), noise_images(2, 1, 9, 4), noise_images(1, 3, 32, 32),
+                                   flat_images(1, 3, 8, 0), flat_images(1, 1, 8, 255)})
+    for (const CorruptionArgs& args : all_args()) {
+      const Corrupted result = corrupt(name(), args, images);
+      for (const float v : result.out)
+        ASSERT_TRUE(v >= 0.f && v <= 1.f) << v << ", " << images.shape() << ", " << text(args);
+      for (const float v : result.draws) ASSERT_TRUE(finite(v)) << v << ", " << images.shape() << ", " << text(args);
+    }
+}
+
+TEST_P(EveryCorruption, IsTheSameHoweverTheDataSetIsBatched) {
+  const ByteImages images = noise_images(5, 3, 7, 5);
+  const std::vector<std::uint32_t> sample = {40, 7, 41, 0, 4000000000};
+  const CorruptionArgs args{3, Table::c32};
+  const Corrupted together = corrupt(name(), args, images, {.sample = sample});
+  Corrupted apart;
+  for (std::size_t s = 0; s < sample.size(); ++s) {
+    const auto from = images.data.begin() + static_cast<std::ptrdiff_t>(s) * images.dim();
+    const Corrupted one = corrupt(name(), args, {1, 3, 7, 5, {from, from + images.dim()}}, {.sample = {sample[s]}});
+    apart.out.insert(apart.out.end(), one.out.begin(), one.out.end());
+    apart.draws.insert(apart.draws.end(), one.draws.begin(), one.draws.end());
+  }
+  EXPECT_EQ(together.out, apart.out);
+  EXPECT_EQ(together.draws, apart.draws);
+}
+
+TEST_P(EveryCorruption, ReadsOneChannelAsThreeEqualOnes) {
+  const ByteImages gray = noise_images(3, 1, 7, 6);
+  ByteImages rgb{3, 3, 7, 6, {}};
+  for (std::int64_t i = 0; i < 3 * 3 * 42; ++i)
+    rgb.data.push_back(gray.data[static_cast<std::size_t>(i / 126 * 42 + i % 42)]);
+  for (const CorruptionArgs& args : all_args())
+    EXPECT_EQ(corrupt(name(), args, gray).out, corrupt(name(), args, rgb).out) << text(args);
+}
+
+TEST_P(EveryCorruption, DoesTheSameWhetherDrawsAreKeptOrNot) {
+  const ByteImages images = noise_images(2, 3, 7, 6);
+  EXPECT_EQ(corrupt(name(), {2, Table::c224}, images, {.record = false}).out,
+            corrupt(name(), {2, Table::c224}, images).out);
+}
+
+TEST_P(EveryCorruption, DrawsAnewForEverySeedSampleAndSeverityIfItDrawsAtAll) {
+  const ByteImages images = noise_images(1, 3, 16, 16);
+  std::set<std::vector<float>> outs, draws;
+  const std::vector<std::pair<CorruptOptions, int>> cases = {{{.seed = 3, .sample = {5}}, 2},
+                                                             {{.seed = 4, .sample = {5}}, 2},
+                                                             {{.seed = 3 + (1ull << 32), .sample = {5}}, 2},
+                                                             {{.seed = 3, .sample = {6}}, 2},
+                                                             {{.seed = 3, .sample = {5}}, 3}};
+  for (const auto& [options, severity] : cases) {
+    const Corrupted result = corrupt(name(), {severity, Table::c32}, images, options);
+    draws.insert(result.draws);
+    if (severity == 2) outs.insert(result.out);
+  }
+  const bool random = !entry().draws.empty();
+  EXPECT_EQ(draws.size(), random ? 5u : 1u);
+  EXPECT_EQ(outs.size(), random ? 4u : 1u);
+}
+
+TEST_P(EveryCorruption, DrawsEachKindApart) {
+  const std::size_t kinds = entry().draws.size();
+  EXPECT_EQ(std::set<std::string>(entry().draws.begin(), entry().draws.end()).size(), kinds);
+  const Corrupted result = corrupt(name(), {1, Table::c32}, noise_images(1, 3, 8, 8));
+  std::set<std::vector<float>> seen;
+  for (std::size_t k = 0; k < kinds; ++k)
+    seen.emplace(result.draws.begin() + static_cast<std::ptrdiff_t>(k * 192),
+                 result.draws.begin() + static_cast<std::ptrdiff_t>((k + 1) * 192));
+  EXPECT_EQ(seen.size(), kinds);
+}
+
+TEST_P(EveryCorruption, IsAnotherImageForEverySeverityAndTable) {
+  const ByteImages images = noise_images(1, 3, 40, 40);
+  std::set<std::vector<float>> outs;
+  for (const CorruptionArgs& args : all_args()) outs.insert(corrupt(name(), args, images).out);
+  // Tables may share constants: brightness has .1, .2 and .3 in both.
+  EXPECT_GE(outs.size(), 7u);
+  for (const Table table : {Table::c32, Table::c224}) {
+    outs.clear();
+    for (int severity = 1; severity <= 5; ++severity) outs.insert(corrupt(name(), {severity, table}, images).out);
+    EXPECT_EQ(outs.size(), 5u);
+  }
+}
+
+DataSet byte_data(const ByteImages& images) {
+  DataSet data;
+  data.name = "test";
+  data.n = images.n;
+  data.c = images.c;
+  data.h = images.h;
+  data.w = images.w;
+  data.bytes = images.data;
+  data.labels.resize(static_cast<std::size_t>(images.n));
+  return data;
+}
+
+// 70 samples are more than one of the exporter's batches.
+TEST_P(EveryCorruption, IsExportedAsItIsComputedHoweverTheRangeIsSplit) {
+  for (const std::int64_t channels : {1, 3}) {
+    const ByteImages images = noise_images(70, channels, 5, 4);
+    const DataSet data = byte_data(images);
+    const CorruptionArgs args{4, Table::c32};
+    const StopFlag stop{false};
+    CorruptedImages parts;
+    for (const auto& [lo, hi] : {std::pair<std::int64_t, std::int64_t>{0, 3}, {3, 4}, {4, 70}}) {
+      const CorruptedImages part = corrupt_images({}, data, {name(), args, 3, lo, hi, true, true}, stop);
+      parts.bytes.insert(parts.bytes.end(), part.bytes.begin(), part.bytes.end());
+      parts.floats.insert(parts.floats.end(), part.floats.begin(), part.floats.end());
+      for (const auto& [kind, values] : part.draws)
+        parts.draws[kind].insert(parts.draws[kind].end(), values.begin(), values.end());
+    }
+    const CorruptedImages whole = corrupt_images({}, data, {name(), args, 3, 0, 70, true, true}, stop);
+    EXPECT_EQ(whole.bytes, parts.bytes);
+    EXPECT_EQ(whole.floats, parts.floats);
+    EXPECT_EQ(whole.draws, parts.draws);
+
+    const Corrupted direct = corrupt(name(), args, images);
+    std::vector<std::uint8_t> bytes(images.data.size());
+    quantise({}, direct.out.data(), {bytes.data(), 70, channels, 5, 4}, nullptr);
+    EXPECT_EQ(whole.bytes, bytes);
+    if (channels == 3) {
+      EXPECT_EQ(whole.floats, direct.out);
+    }
+    ASSERT_EQ(whole.draws.size(), entry().draws.size());
+    for (std::size_t k = 0; k < entry().draws.size(); ++k)
+      for (std::size_t s = 0; s < 70; ++s)
+        for (std::size_t i = 0; i < 60; ++i)
+          ASSERT_EQ(whole.draws.at(entry().draws[k])[s * 60 + i],
+                    direct.draws[(s * entry().draws.size() + k) * 60 + i]);
+  }
+}
+
+TEST_P(EveryCorruption, RefusesDataWithoutBytes) {
+  const StopFlag stop{false};
+  const DataSet data = float_data(2, 1, 4, 4, 0.f, 1.f, 2);
+  EXPECT_ERROR(corrupt_images({}, data, {name(), {}, 0, 0, 2, false, false}, stop), ExitCode::input,
+               testing::HasSubstr("uint8"));
+}
+
+TEST_P(EveryCorruption, SaysWhatItIs) {
+  EXPECT_FALSE(entry().about.empty());
+  EXPECT_FALSE(entry().source.empty());
+}
+
+TEST(ChooseTable, GoesByTheLongerSideUnlessNamed) {
+  EXPECT_EQ(choose_table("auto", 28), Table::c32);
+  EXPECT_EQ(choose_table("auto", 48), Table::c32);
+  EXPECT_EQ(choose_table("auto", 145), Table::c224);
+  EXPECT_EQ(choose_table("32", 224), Table::c32);
+  EXPECT_EQ(choose_table("224", 28), Table::c224);
+}
+
+TEST(ChooseTable, RefusesSizesItHasNoConstantsForAndUnknownNames) {
+  EXPECT_ERROR(choose_table("auto", 49), ExitCode::usage, testing::HasSubstr("49"));
+  EXPECT_ERROR(choose_table("auto", 144), ExitCode::usage, testing::HasSubstr("144"));
+  EXPECT_ERROR(choose_table("64", 64), ExitCode::usage, testing::HasSubstr("'64'"));
+}
+
+}  // namespace
+}  // namespace assay
