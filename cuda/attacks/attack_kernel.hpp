@@ -93,8 +93,8 @@ ASSAY_HD float sign(float v) {
   return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f);
 }
 
-/// ||v||_2 = top * root, kept apart: gradients may be so tiny that the norm's inverse overflows, or so large that the norm
-/// does.
+/// ||v||_2 = top * root, kept apart: gradients may be so tiny that the norm's inverse overflows, or so large that the
+/// norm does.
 struct L2Norm {
   float top;   ///< the largest |v(i)|
   float root;  ///< ||v / top||_2

@@ -15,11 +15,10 @@ struct FgmL2 {
   }
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
-    const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
+    const L2Norm norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
     const float epsilon = row.item.epsilon;
-    team.each(row.dim, [=](std::int64_t i) {
-      row.point[i] = clamp01(row.clean[i] + epsilon * direction(row.gradient[i], norm));
-    });
+    team.each(row.dim,
+              [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * norm.unit(row.gradient[i])); });
     return Verdict::exhausted;
   }
 };

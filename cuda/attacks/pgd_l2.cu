@@ -43,9 +43,9 @@ struct PgdL2 {
 
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
-    const float norm = l2_norm(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
+    const L2Norm norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
     const float length = step;
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * direction(row.gradient[i], norm); });
+    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * norm.unit(row.gradient[i]); });
     project_l2(team, row, row.item.epsilon);
     return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
   }

@@ -14,7 +14,7 @@ ASSAY_HD float exp_f32(float x) {
 struct CrossEntropy {
   template <class Team>
   ASSAY_HD static float evaluate(Team& team, const float* z, int classes, int label, float* cotangent) {
-    const float top = team.max(classes, -3.4e38f, [=](std::int64_t k) { return z[k]; });
+    const float top = team.max(classes, kLowest, [=](std::int64_t k) { return z[k]; });
     team.each(classes, [=](std::int64_t k) { cotangent[k] = exp_f32(z[k] - top); });
     team.sync();
     // In index order, by every worker: near 1 a sum's last bit is the label's whole gradient, and peers add in this

@@ -5,27 +5,32 @@ namespace assay {
 namespace {
 
 struct Nll {
-  // Units of 2^-40 in 96 bits: the low and the high 32-bit halves are added apart, so neither overflows.
-  enum Word { count, low, high, infinite };
-  static constexpr int kWords = 4;
+  // Units of 2^-40 in 96 bits: the three 32-bit digits are added apart, so that none overflows for fewer than 2^32
+  // samples.
+  enum Word { count, low, middle, high, infinite };
+  static constexpr int kWords = 5;
 
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     if (row.has(SampleRow::undecided)) return;
     tally.add(count, 1);
-    if (!(row.nll < 1e15f)) {  // beyond what 96 bits hold; only a probability of 0 comes here
+    if (!(row.nll < 1e15f)) {  // beyond what 96 bits hold with room to spare; a probability of 0 comes here
       tally.add(infinite, 1);
       return;
     }
-    const auto units =
-        static_cast<double>(row.nll > 0.f ? row.nll : 0.f) * 256.0;  // of 2^-8: the upper half and its fraction
-    const auto upper = static_cast<std::uint64_t>(units);
+    // Each subtraction is exact: a float's 24 bits hold the whole and the rest.
+    const auto nll = static_cast<double>(row.nll > 0.f ? row.nll : 0.f);
+    const auto upper = static_cast<std::uint64_t>(nll * 0x1p-24);
+    const double rest = (nll - static_cast<double>(upper) * 0x1p24) * 256.0;
+    const auto next = static_cast<std::uint64_t>(rest);
     tally.add(high, upper);
-    tally.add(low, static_cast<std::uint64_t>((units - static_cast<double>(upper)) * 4294967296.0));
+    tally.add(middle, next);
+    tally.add(low, static_cast<std::uint64_t>((rest - static_cast<double>(next)) * 4294967296.0));
   }
   static Estimate finish(const std::uint64_t* s) {
     if (s[count] == 0) return undefined_estimate();
     if (s[infinite] != 0) return point_estimate(std::numeric_limits<double>::infinity());
-    return point_estimate((static_cast<double>(s[high]) * 0x1p-8 + static_cast<double>(s[low]) * 0x1p-40) /
+    return point_estimate((static_cast<double>(s[high]) * 0x1p24 + static_cast<double>(s[middle]) * 0x1p-8 +
+                           static_cast<double>(s[low]) * 0x1p-40) /
                           static_cast<double>(s[count]));
   }
 };

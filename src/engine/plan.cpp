@@ -237,8 +237,10 @@ Plan plan_from_json(const json& all) {
       if (Registry<Metric>::find(metric) == nullptr)
         throw Error(ExitCode::input,
                     "the plan has the metric '" + metric + "', which this version of assay does not have");
+    // Before anything is derived: a damaged number of samples could ask for more units than there is memory.
+    if (all.at("plan_id") != sha256(identity(plan).dump()))
+      throw Error(ExitCode::input, "the plan's content does not match its plan_id");
     derive(plan);
-    if (all.at("plan_id") != plan.id) throw Error(ExitCode::input, "the plan's content does not match its plan_id");
   } catch (const json::exception& e) {
     throw Error(ExitCode::input, std::string("the plan is damaged: ") + e.what());
   }

@@ -312,6 +312,7 @@ class Folder(BadInput):
             "", text[: len(text) // 2], "[]", "null", "{}", '{"schema": 2}', "\0" * 100,
             json.dumps({**plan, "seed": 7}), json.dumps({**plan, "units": 3, "batch": "x"}), json.dumps({**plan, "unit_size": 0}),
             json.dumps({**plan, "metrics": ["accurate"]}), json.dumps({**plan, "data": {**plan["data"], "n": 64}}),
+            json.dumps({**plan, "data": {**plan["data"], "n": 2**62}}),
         ):  # fmt: skip
             with self.subTest(what[:40]):
                 path.write_text(what)

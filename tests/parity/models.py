@@ -20,18 +20,12 @@ class _ScaleFree(torch.autograd.Function):
 
 
 class PixelModel(nn.Module):
-    """`exact`: keeps peers from losing the gradient where the model is sure, and touches neither its answers nor the peers.
+    """`scaled`: hands each image's gradient on times a power of two, which changes neither its sign nor its direction, so that
+    a constant that a peer adds to the norm (torchattacks: 1e-10) is small beside it."""
 
-    - Logits are handed on as float64, and with them the tool's own cross-entropy and its gradient. In float32 the gradient
-      at the label's logit, softmax - 1, cancels: at a confidence of 0.999 it keeps four digits, from 1 - 3e-8 on it is 0.
-      assay computes it in float64.
-    - Gradients are scaled, which changes neither their sign nor their direction. Foolbox divides by no norm under 1e-12 and
-      torchattacks adds 1e-10 to it, which is more than the norm itself of many a gradient; assay divides by the norm.
-    """
-
-    def __init__(self, demo: DemoModel, exact: bool = False):
+    def __init__(self, demo: DemoModel, scaled: bool = False):
         super().__init__()
-        self.exact = exact
+        self.scaled = scaled
         self.script = torch.jit.load(str(demo.path), map_location="cpu").eval()
         # Not called mean and std: torchattacks would take attributes of these names for a normalisation of its own.
         self.register_buffer("shift", torch.tensor(demo.mean, dtype=torch.float32).view(1, -1, 1, 1))
@@ -41,12 +35,11 @@ class PixelModel(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.exact:
+        if self.scaled:
             x = _ScaleFree.apply(x)
         # The optimising executor rewrites the graph after its first calls, and differently in each run.
         with torch.jit.optimized_execution(False):
-            logits = self.script((x - self.shift) / self.scale)
-        return logits.double() if self.exact else logits
+            return self.script((x - self.shift) / self.scale)
 
     def predict(self, x: torch.Tensor, batch: int) -> np.ndarray:
         with torch.no_grad():
