@@ -31,7 +31,8 @@ inline ByteImages flat_images(std::int64_t n, std::int64_t c, std::int64_t side,
 }
 
 /// A data set of floats in [lo, hi], some of them exactly at the ends; labels 0, 1, .. in turn.
-inline DataSet float_data(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, float lo, float hi, int classes) {
+inline DataSet float_data(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, float lo, float hi,
+                          int classes) {
   DataSet data;
   data.name = "test";
   data.n = n;

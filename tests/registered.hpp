@@ -18,6 +18,8 @@ std::vector<std::string> registered_names() {
 }
 
 /// The test's name is the key.
-inline std::string by_name(const testing::TestParamInfo<std::string>& info) { return info.param; }
+inline std::string by_name(const testing::TestParamInfo<std::string>& info) {
+  return info.param;
+}
 
 }  // namespace assay

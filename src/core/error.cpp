@@ -8,7 +8,7 @@
 namespace assay {
 
 Error::Error(ExitCode code, std::string what, std::string hint)
-    : std::runtime_error(std::move(what)), code_(code), hint_(std::move(hint)) {}
+    : std::runtime_error(what), code_(code), hint_(std::move(hint)) {}
 
 void require_cpu(const Exec& exec) {
   if (exec.backend == Backend::cpu) return;

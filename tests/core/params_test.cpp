@@ -9,7 +9,8 @@ namespace assay {
 namespace {
 using ::testing::HasSubstr;
 
-const Params kParams = {{"steps", std::int64_t{20}}, {"epsilon", 0.25}, {"random_start", true}, {"loss", std::string("margin")}};
+const Params kParams = {
+    {"steps", std::int64_t{20}}, {"epsilon", 0.25}, {"random_start", true}, {"loss", std::string("margin")}};
 
 TEST(Params, AreReadInTheirType) {
   EXPECT_EQ(integer_param(kParams, "steps"), 20);
@@ -18,7 +19,9 @@ TEST(Params, AreReadInTheirType) {
   EXPECT_EQ(text_param(kParams, "loss"), "margin");
 }
 
-TEST(Params, TakeAWholeNumberForARealOne) { EXPECT_EQ(real_param(kParams, "steps"), 20.0); }
+TEST(Params, TakeAWholeNumberForARealOne) {
+  EXPECT_EQ(real_param(kParams, "steps"), 20.0);
+}
 
 TEST(Params, RefuseAnotherTypeOrName) {
   EXPECT_ERROR(integer_param(kParams, "epsilon"), ExitCode::internal, HasSubstr("epsilon"));

@@ -13,7 +13,9 @@ namespace {
 
 using Block = std::array<std::uint32_t, 4>;
 
-Block words(const Words4& w) { return {w.v[0], w.v[1], w.v[2], w.v[3]}; }
+Block words(const Words4& w) {
+  return {w.v[0], w.v[1], w.v[2], w.v[3]};
+}
 
 // Random123's kat_vectors, philox4x32 with 10 rounds.
 TEST(Philox, GivesTheKnownAnswersOfRandom123) {
@@ -25,7 +27,8 @@ TEST(Philox, GivesTheKnownAnswersOfRandom123) {
             (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
-// The counter is (element / 4, step, sample, stream) and the key the seed, low word first: the third known answer again.
+// The counter is (element / 4, step, sample, stream) and the key the seed, low word first: the third known answer
+// again.
 TEST(Draw, PutsBlockStepSampleAndStreamIntoTheCounterAndTheSeedIntoTheKey) {
   const Draw draw{.seed = 0x299f31d0a4093822, .stream = 0x03707344, .sample = 0x13198a2e, .step = 0x85a308d3};
   EXPECT_EQ(words(draw.words(0x243f6a88)), (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));

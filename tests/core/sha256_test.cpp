@@ -19,7 +19,9 @@ TEST(Sha256, GivesTheStandardsAnswers) {
   EXPECT_EQ(sha256(std::string(1000000, 'a')), kOfMillionA);
 }
 
-TEST(Sha256, IsTheSameInPieces) { EXPECT_EQ(Sha256().update("a").update("").update("bc").hex(), kOfAbc); }
+TEST(Sha256, IsTheSameInPieces) {
+  EXPECT_EQ(Sha256().update("a").update("").update("bc").hex(), kOfAbc);
+}
 
 TEST(Sha256File, ReadsTheWholeFile) {
   const TempDir folder;

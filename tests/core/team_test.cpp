@@ -69,7 +69,8 @@ TEST(SerialTeam, LosesLittleOfManySmallTerms) {
 
 TEST(SerialTeam, CountsWhatHolds) {
   const SerialTeam team;
-  for (const std::int64_t n : kSizes) EXPECT_EQ(team.count(n, [](std::int64_t i) { return i % 3 == 0; }), (n + 2) / 3) << n;
+  for (const std::int64_t n : kSizes)
+    EXPECT_EQ(team.count(n, [](std::int64_t i) { return i % 3 == 0; }), (n + 2) / 3) << n;
 }
 
 TEST(SerialTeam, FindsTheLargestWhereverItStands) {
@@ -108,11 +109,13 @@ TEST(BlockTeam, AddsToTheSameBitsAsSerialTeam) {
     std::vector<double> doubles(kTeamWidth);
     on_block([&](auto& team, int worker) {
       sums[static_cast<std::size_t>(worker)] = team.sum(n, [=](std::int64_t i) { return v[i]; });
-      doubles[static_cast<std::size_t>(worker)] = team.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); });
+      doubles[static_cast<std::size_t>(worker)] =
+          team.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); });
     });
     const SerialTeam serial;
     EXPECT_THAT(sums, testing::Each(serial.sum(n, [=](std::int64_t i) { return v[i]; }))) << n;
-    EXPECT_THAT(doubles, testing::Each(serial.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); }))) << n;
+    EXPECT_THAT(doubles, testing::Each(serial.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); })))
+        << n;
   }
 }
 
@@ -175,7 +178,9 @@ TEST(ForEachTeam, CallsEveryRowOnce) {
   for (const auto& count : visits) EXPECT_EQ(count, 1);
 }
 
-TEST(ForEachTeam, DoesNothingForNoRows) { for_each_team({}, 0, Visit{nullptr}); }
+TEST(ForEachTeam, DoesNothingForNoRows) {
+  for_each_team({}, 0, Visit{nullptr});
+}
 
 #if !defined(ASSAY_WITH_CUDA)
 TEST(ForEachTeam, RefusesADeviceThatThisBuildDoesNotHave) {

@@ -17,9 +17,13 @@ TEST(Nearest, ForgivesAChangeALossAndAnAddition) {
   EXPECT_EQ(nearest("randomstart", kNames), "random_start");
 }
 
-TEST(Nearest, PrefersTheNameItself) { EXPECT_EQ(nearest("step", kNames), "step"); }
+TEST(Nearest, PrefersTheNameItself) {
+  EXPECT_EQ(nearest("step", kNames), "step");
+}
 
-TEST(Nearest, PrefersTheFirstOfEquallyNearNames) { EXPECT_EQ(nearest("ab", {"ax", "ay"}), "ax"); }
+TEST(Nearest, PrefersTheFirstOfEquallyNearNames) {
+  EXPECT_EQ(nearest("ab", {"ax", "ay"}), "ax");
+}
 
 TEST(Nearest, AllowsHalfOfTheNameToDifferAndNoMore) {
   EXPECT_EQ(nearest("abcd", {"abxy"}), "abxy");
@@ -28,7 +32,9 @@ TEST(Nearest, AllowsHalfOfTheNameToDifferAndNoMore) {
   EXPECT_EQ(nearest("a", {"bc"}), "");
 }
 
-TEST(Nearest, HasNothingToSayWithoutCandidates) { EXPECT_EQ(nearest("epsilon", {}), ""); }
+TEST(Nearest, HasNothingToSayWithoutCandidates) {
+  EXPECT_EQ(nearest("epsilon", {}), "");
+}
 
 TEST(DidYouMean, NamesTheNearestOrElseAll) {
   EXPECT_EQ(did_you_mean("epsilom", kNames), "did you mean 'epsilon'?");

@@ -17,7 +17,8 @@ TEST(Accuracy, HasWilsonsIntervalAsPublished) {
     std::size_t right, n;
     double lo, hi;
   };
-  for (const Row& row : {Row{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0.0, 0.1611}, {1, 29, 0.0061, 0.1718}}) {
+  for (const Row& row :
+       {Row{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0.0, 0.1611}, {1, 29, 0.0061, 0.1718}}) {
     const Estimate e = accuracy(row.right, row.n);
     EXPECT_DOUBLE_EQ(e.value, static_cast<double>(row.right) / static_cast<double>(row.n));
     EXPECT_NEAR(e.lo, row.lo, 5e-5) << row.n;

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -74,7 +75,8 @@ inline std::vector<double> rises(const std::vector<float>& w, const DataSet& dat
   for (std::size_t at = 0; at < points.size(); at += w.size()) {
     double sum = 0;
     for (std::size_t i = 0; i < w.size(); ++i)
-      sum += static_cast<double>(w[i]) * (static_cast<double>(points[at + i]) - static_cast<double>(data.floats[at + i]));
+      sum +=
+          static_cast<double>(w[i]) * (static_cast<double>(points[at + i]) - static_cast<double>(data.floats[at + i]));
     all.push_back(sum);
   }
   return all;

@@ -5,7 +5,9 @@
 namespace assay {
 namespace {
 
-std::vector<SampleRow> with_brier(std::size_t count, float brier) { return std::vector<SampleRow>(count, {0, 0, 0.5f, 0.f, brier}); }
+std::vector<SampleRow> with_brier(std::size_t count, float brier) {
+  return std::vector<SampleRow>(count, {0, 0, 0.5f, 0.f, brier});
+}
 
 TEST(Brier, IsTheMean) {
   EXPECT_EQ(measure("brier", with_brier(1, 0.25f) + with_brier(3, 1.75f)).value, 1.375);

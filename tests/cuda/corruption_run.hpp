@@ -29,10 +29,12 @@ inline Corrupted corrupt(const std::string& name, const CorruptionArgs& args, co
     sample.resize(static_cast<std::size_t>(images.n));
     std::iota(sample.begin(), sample.end(), 0u);
   }
-  const std::vector<std::uint32_t> constants = entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(args);
+  const std::vector<std::uint32_t> constants =
+      entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(args);
   const auto size = static_cast<std::size_t>(images.n * 3 * images.h * images.w);
   constexpr float kUnwritten = std::numeric_limits<float>::quiet_NaN();
-  Corrupted result{std::vector<float>(size, kUnwritten), std::vector<float>(options.record ? size * entry.draws.size() : 0, kUnwritten)};
+  Corrupted result{std::vector<float>(size, kUnwritten),
+                   std::vector<float>(options.record ? size * entry.draws.size() : 0, kUnwritten)};
   entry.apply({}, args,
               {{images.data.data(), images.n, images.c, images.h, images.w},
                result.out.data(),

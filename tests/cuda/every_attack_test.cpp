@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -35,7 +36,7 @@ TEST_P(EveryAttack, StaysInTheBallAndInTheBox) {
     for (std::int64_t s = 0; s < data.n; ++s) {
       const float* point = result.points.data() + s * data.dim();
       for (std::int64_t i = 0; i < data.dim(); ++i) ASSERT_TRUE(point[i] >= 0.f && point[i] <= 1.f) << point[i];
-      // 1e-6 relative, and half a unit in the last place of a pixel next to 1, which rounds to that many.
+      // 1e-6 relative, and what the pixels round to: half a unit in the last place next to 1.
       EXPECT_LE(norm_of(entry().norm, point, data.floats.data() + s * data.dim(), data.dim()),
                 radius * (1 + 1e-6) + 0x1p-25)
           << "sample " << s << ", epsilon " << radius;

@@ -1,6 +1,7 @@
 // What holds for every loss that an attack may maximise, over the registry.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 
@@ -50,7 +51,8 @@ TEST_P(EveryLoss, HasTheCotangentThatDifferencesGive) {
       std::vector<float> up = logits, down = logits;
       up[i] += kStep;
       down[i] -= kStep;
-      const double slope = (static_cast<double>(loss(up, label).value[i / classes]) - static_cast<double>(loss(down, label).value[i / classes])) /
+      const double slope = (static_cast<double>(loss(up, label).value[i / classes]) -
+                            static_cast<double>(loss(down, label).value[i / classes])) /
                            (2 * static_cast<double>(kStep));
       ASSERT_NEAR(here.cotangent[i], slope, 1e-4) << classes << " classes, entry " << i;
     }
@@ -58,9 +60,9 @@ TEST_P(EveryLoss, HasTheCotangentThatDifferencesGive) {
 }
 
 TEST_P(EveryLoss, IgnoresAConstantAddedToAllLogits) {
-  for (const std::size_t classes : {2u, 10u, 300u}) {
-    const std::vector<float> logits = logits_of(5, std::min<std::size_t>(classes, 200));
-    const std::vector<std::uint16_t> label = labels_of(5, std::min<std::size_t>(classes, 200));
+  for (const std::size_t classes : {2u, 10u, 200u}) {
+    const std::vector<float> logits = logits_of(5, classes);
+    const std::vector<std::uint16_t> label = labels_of(5, classes);
     const Evaluated here = loss(logits, label);
     for (const float shift : {-65536.f, 1024.f, 65536.f}) {  // exact: multiples of 1/32 below 2^17
       std::vector<float> shifted = logits;
@@ -80,7 +82,7 @@ void expect_balanced(const std::vector<float>& cotangent, std::size_t classes) {
       sum += static_cast<double>(cotangent[at + k]);
       size += std::abs(static_cast<double>(cotangent[at + k]));
     }
-    EXPECT_NEAR(sum, 0, 1e-6);
+    EXPECT_NEAR(sum, 0, 2e-6);  // float32 softmax over up to 100 classes
     EXPECT_TRUE(std::isfinite(size));
     EXPECT_GT(size, 0);  // there is always a direction
   }
@@ -92,16 +94,14 @@ TEST_P(EveryLoss, PullsTheLabelDownByWhatItPushesTheOthersUp) {
     expect_balanced(result.cotangent, classes);
     for (std::size_t r = 0; r < 7; ++r)
       for (std::size_t k = 0; k < classes; ++k) {
-        if (k == r % classes)
-          EXPECT_LT(result.cotangent[r * classes + k], 0.f);
-        else
-          EXPECT_GE(result.cotangent[r * classes + k], 0.f);
+        const float slope = result.cotangent[r * classes + k];
+        EXPECT_TRUE(k == r % classes ? slope < 0.f : slope >= 0.f) << slope;
       }
   }
 }
 
 TEST_P(EveryLoss, HasADirectionOnTies) {
-  for (const std::uint16_t label : {0, 1, 4}) {
+  for (const std::uint16_t label : std::vector<std::uint16_t>{0, 1, 4}) {
     expect_balanced(loss({1, 1, 1, 1, 1}, {label}).cotangent, 5);
     expect_balanced(loss({2, 1, 2, 1, 2}, {label}).cotangent, 5);
   }
@@ -123,7 +123,8 @@ TEST_P(EveryLoss, TreatsEachRowAlone) {
     const auto at = static_cast<std::ptrdiff_t>(r * kClasses);
     const Evaluated alone = loss({logits.begin() + at, logits.begin() + at + kClasses}, {label[r]});
     EXPECT_EQ(alone.value[0], together.value[r]);
-    EXPECT_EQ(alone.cotangent, (std::vector<float>{together.cotangent.begin() + at, together.cotangent.begin() + at + kClasses}));
+    EXPECT_EQ(alone.cotangent,
+              (std::vector<float>{together.cotangent.begin() + at, together.cotangent.begin() + at + kClasses}));
   }
 }
 

@@ -38,9 +38,12 @@ std::vector<SampleRow> some_rows(std::size_t n) {
     const float confidence = random.below(2) == 0 ? static_cast<float>(static_cast<double>(random.below(16)) / 15)
                                                   : static_cast<float>(random.below(1 << 20)) * 0x1p-20f;
     SampleRow row{static_cast<std::uint16_t>(random.below(10)), static_cast<std::uint16_t>(flags), confidence,
-                  static_cast<float>(random.below(1 << 20)) * 0x1p-17f, static_cast<float>(random.below(1 << 20)) * 0x1p-19f};
+                  static_cast<float>(random.below(1 << 20)) * 0x1p-17f,
+                  static_cast<float>(random.below(1 << 20)) * 0x1p-19f};
     if (random.below(9) == 0)
-      row = {0xFFFF, static_cast<std::uint16_t>((flags & ~(SampleRow::correct | SampleRow::top5)) | SampleRow::undecided), 0.f, 0.f, 0.f};
+      row = {0xFFFF,
+             static_cast<std::uint16_t>((flags & ~(SampleRow::correct | SampleRow::top5)) | SampleRow::undecided), 0.f,
+             0.f, 0.f};
     rows.push_back(row);
   }
   return rows;

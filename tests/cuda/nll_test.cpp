@@ -8,7 +8,9 @@
 namespace assay {
 namespace {
 
-std::vector<SampleRow> with_nll(std::size_t count, float nll) { return std::vector<SampleRow>(count, {0, 0, 0.5f, nll, 0.f}); }
+std::vector<SampleRow> with_nll(std::size_t count, float nll) {
+  return std::vector<SampleRow>(count, {0, 0, 0.5f, nll, 0.f});
+}
 
 TEST(Nll, IsTheMean) {
   EXPECT_NEAR(measure("nll", with_nll(1, 0.25f) + with_nll(3, 1.75f)).value, 1.375, 1e-11);

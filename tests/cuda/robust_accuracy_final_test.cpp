@@ -8,7 +8,9 @@ namespace {
 constexpr unsigned kClean = SampleRow::clean_correct, kAny = SampleRow::fooled_any, kFinal = SampleRow::fooled_final,
                    kUndecided = SampleRow::undecided, kRight = SampleRow::correct;
 
-double robust(unsigned flags) { return measure("robust_accuracy_final", rows_with(1, flags)).value; }
+double robust(unsigned flags) {
+  return measure("robust_accuracy_final", rows_with(1, flags)).value;
+}
 
 TEST(RobustAccuracyFinal, NeedsARightCleanAnswerAndARightLastIterate) {
   EXPECT_EQ(robust(kClean | kRight), 1.0);
@@ -22,7 +24,8 @@ TEST(RobustAccuracyFinal, CouldBeHigherByUndecidedSamplesThatTheEndDoesNotFool) 
   const auto hi = [](const std::vector<SampleRow>& rows) { return measure("robust_accuracy_final", rows).hi; };
   const std::vector<SampleRow> sure = rows_with(5, kClean) + rows_with(3, kAny | kFinal);
   EXPECT_EQ(hi(sure + rows_with(2, kClean | kUndecided | kAny)), hi(rows_with(7, kClean) + rows_with(3, kFinal)));
-  EXPECT_EQ(hi(sure + rows_with(2, kClean | kUndecided | kAny | kFinal)), hi(rows_with(5, kClean) + rows_with(5, kFinal)));
+  EXPECT_EQ(hi(sure + rows_with(2, kClean | kUndecided | kAny | kFinal)),
+            hi(rows_with(5, kClean) + rows_with(5, kFinal)));
 }
 
 TEST(RobustAccuracyFinal, IsOfAttackedCellsOnly) {

@@ -8,7 +8,9 @@ namespace {
 constexpr unsigned kClean = SampleRow::clean_correct, kAny = SampleRow::fooled_any, kFinal = SampleRow::fooled_final,
                    kUndecided = SampleRow::undecided, kRight = SampleRow::correct;
 
-double robust(unsigned flags) { return measure("robust_accuracy", rows_with(1, flags)).value; }
+double robust(unsigned flags) {
+  return measure("robust_accuracy", rows_with(1, flags)).value;
+}
 
 TEST(RobustAccuracy, NeedsARightCleanAnswerAndNoFoolingIterate) {
   EXPECT_EQ(robust(kClean | kRight), 1.0);
