@@ -46,6 +46,20 @@ TEST(Brightness, IsTheWayThroughHsv) {
   }
 }
 
+// Exactly: truncation would make 254 of anything below 1.
+TEST(Brightness, MakesTheLargestChannelTheNewValue) {
+  const ByteImages images = noise_images(1, 3, 64, 64);
+  for (const CorruptionArgs& args : all_args()) {
+    const std::vector<float> out = corrupt("brightness", args, images).out;
+    for (std::size_t i = 0; i < 4096; ++i) {
+      const std::uint8_t top = std::max({images.data[i], images.data[4096 + i], images.data[8192 + i]});
+      const float value = static_cast<float>(top) / 255.f + static_cast<float>(kShift.at(args));
+      ASSERT_EQ(std::max({out[i], out[4096 + i], out[8192 + i]}), std::min(value, 1.f))
+          << text(args) << ", " << int{top};
+    }
+  }
+}
+
 TEST(Brightness, MakesBlackGray) {
   for (const CorruptionArgs& args : all_args())
     for (const float v : corrupt("brightness", args, flat_images(1, 3, 4, 0)).out)

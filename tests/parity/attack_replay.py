@@ -16,7 +16,7 @@ def measure(row: PeerAttack, demo: DemoModel, n: int, folder: Path) -> Measured:
     images, labels = fashion_mnist(n)
     x, y = torch.from_numpy(pixels(images)), torch.from_numpy(labels)
     torch.manual_seed(7)
-    recorder = Recorder(PixelModel(demo, scaled=True))
+    recorder = Recorder(PixelModel(demo, exact=True))
     last = row.attack(recorder, x, y)
     steps = len(recorder.gradients)
     if steps != row.params.get("steps", 1) or len(recorder.points) != steps:
