@@ -44,7 +44,7 @@ void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, cons
 /// Writes what is kept of each sample from its logits and the flags so far.
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out);
-/// The same from probabilities (rows sum to 1); nll is -log of the label's, infinite for 0 and then undecided.
+/// The same from probabilities (rows sum to 1); nll is -log of the label's, infinite for 0.
 void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const float* probabilities,
                          const std::uint16_t* label, SampleRow* out);
 
