@@ -86,7 +86,7 @@ class Progress final : public RunObserver {
 /// Versions, device and class, for run-info.json and doctor.
 nlohmann::json environment();
 
-/// Merges `plan` in `store`, writes every sink's file and run-info-free results, prints the table or JSON; exit code 0
+/// Merges `plan` in `store`, writes every sink's file, prints the table or JSON; exit code 0
 /// or 3.
 ExitCode merge_and_print(const Plan& plan, const Store& store, bool json);
 
