@@ -79,15 +79,21 @@ class GradientAttack final : public Attack {
     scratch_rows = A::kScratchRows;
   }
   void start(const Exec& exec, const LaneBatch& lanes) const override {
-    for_each_team(exec, lanes.lanes, StartKernel<A>{attack_, lanes});
+    for_each_row(exec, lanes.lanes, lanes.dim, StartKernel<A>{attack_, lanes});
   }
   void advance(const Exec& exec, const LaneBatch& lanes) const override {
-    for_each_team(exec, lanes.lanes, AdvanceKernel<A>{attack_, lanes});
+    for_each_row(exec, lanes.lanes, lanes.dim, AdvanceKernel<A>{attack_, lanes});
   }
 
  private:
   A attack_;
 };
+
+/// The clean image as the first point.
+template <class Team>
+ASSAY_HD void copy_clean(Team& team, const LaneRow& row) {
+  team.map(row.dim, row.point, [](float x) { return x; }, row.clean);
+}
 
 ASSAY_HD float sign(float v) {
   return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f);
@@ -99,17 +105,28 @@ struct L2Norm {
   float top;   ///< the largest |v(i)|
   float root;  ///< ||v / top||_2
 
-  template <class Team, class F>
-  ASSAY_HD static L2Norm of(Team& team, std::int64_t n, const F& v) {
-    const float top = team.max(n, 0.f, [&](std::int64_t i) {
-      const float x = v(i);
-      return x < 0.f ? -x : x;
-    });
+  /// Of v(i) = f(in[i]...).
+  template <class Team, class F, class... In>
+  ASSAY_HD static L2Norm of(Team& team, std::int64_t n, const F& f, const In*... in) {
+    const float top = team.max_of(
+        n, 0.f,
+        [=](In... x) {
+          const float v = f(x...);
+          return v < 0.f ? -v : v;
+        },
+        in...);
     if (!(top > 0.f) || !finite(top)) return {top, 0.f};
-    return {top, sqrtf(team.sum(n, [&](std::int64_t i) {
-              const float x = v(i) / top;
-              return x * x;
-            }))};
+    return {top, sqrtf(team.sum_of(
+                     n,
+                     [=](In... x) {
+                       const float v = f(x...) / top;
+                       return v * v;
+                     },
+                     in...))};
+  }
+  template <class Team>
+  ASSAY_HD static L2Norm of(Team& team, std::int64_t n, const float* v) {
+    return of(team, n, [](float x) { return x; }, v);
   }
   ASSAY_HD float value() const { return root > 0.f ? top * root : top; }
   /// x / ||v||; 0 for all x where v has no direction: it is zero, or not finite.
@@ -121,9 +138,9 @@ template <class Team>
 ASSAY_HD void project_l2(Team& team, const LaneRow& row, float epsilon) {
   const float* clean = row.clean;
   float* point = row.point;
-  const float norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return point[i] - clean[i]; }).value();
+  const float norm = L2Norm::of(team, row.dim, [](float p, float c) { return p - c; }, point, clean).value();
   const float scale = norm > epsilon ? epsilon / norm : 1.f;
-  team.each(row.dim, [=](std::int64_t i) { point[i] = clamp01(clean[i] + scale * (point[i] - clean[i])); });
+  team.map(row.dim, point, [=](float p, float c) { return clamp01(c + scale * (p - c)); }, point, clean);
 }
 
 /// The parameters that attacks share.

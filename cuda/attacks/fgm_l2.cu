@@ -11,14 +11,15 @@ struct FgmL2 {
 
   template <class Team>
   ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+    copy_clean(team, row);
   }
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
-    const L2Norm norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
+    const L2Norm norm = L2Norm::of(team, row.dim, row.gradient);
     const float epsilon = row.item.epsilon;
-    team.each(row.dim,
-              [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * norm.unit(row.gradient[i])); });
+    team.map(
+        row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * norm.unit(g)); }, row.clean,
+        row.gradient);
     return Verdict::exhausted;
   }
 };

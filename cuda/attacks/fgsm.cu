@@ -10,12 +10,13 @@ struct Fgsm {
 
   template <class Team>
   ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+    copy_clean(team, row);
   }
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
     const float epsilon = row.item.epsilon;
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] = clamp01(row.clean[i] + epsilon * sign(row.gradient[i])); });
+    team.map(
+        row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * sign(g)); }, row.clean, row.gradient);
     return Verdict::exhausted;
   }
 };

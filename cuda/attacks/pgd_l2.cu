@@ -14,12 +14,13 @@ struct PgdL2 {
   float step;
   int steps;
   bool random_start;
+  float norm_offset;
   std::uint32_t stream;
 
   template <class Team>
   ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
     if (!random_start) {
-      team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+      copy_clean(team, row);
       return;
     }
     // The normals are drawn twice, for their norm and for the point, rather than kept.
@@ -33,34 +34,58 @@ struct PgdL2 {
       return sum;
     }));
     const float scale = norm > 0.f ? row.item.epsilon / norm : 0.f;
-    team.each(blocks, [=](std::int64_t block) {
-      float z[4];
-      draw.normal4(block, z);
-      for (int k = 0; k < 4 && 4 * block + k < row.dim; ++k)
-        row.point[4 * block + k] = clamp01(row.clean[4 * block + k] + scale * z[k]);
-    });
+    team.map_quads(
+        row.dim, row.point,
+        [=](std::int64_t block, const Quad<float>& clean) {
+          float z[4];
+          draw.normal4(block, z);
+          Quad<float> point;
+          for (int k = 0; k < 4; ++k) point.v[k] = clamp01(clean.v[k] + scale * z[k]);
+          return point;
+        },
+        row.clean);
   }
 
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
-    const L2Norm norm = L2Norm::of(team, row.dim, [=](std::int64_t i) { return row.gradient[i]; });
-    const float length = step;
-    team.each(row.dim, [=](std::int64_t i) { row.point[i] += length * norm.unit(row.gradient[i]); });
+    const L2Norm norm = L2Norm::of(team, row.dim, row.gradient);
+    const float length = step, offset = norm_offset;
+    if (offset > 0.f) {
+      const float divisor = norm.value() + offset;
+      team.map(
+          row.dim, row.point, [=](float p, float g) { return p + length * (g / divisor); }, row.point, row.gradient);
+    } else {
+      team.map(
+          row.dim, row.point, [=](float p, float g) { return p + length * norm.unit(g); }, row.point, row.gradient);
+    }
     project_l2(team, row, row.item.epsilon);
     return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
   }
 };
 
+std::vector<ParamSpec> params() {
+  std::vector<ParamSpec> all = pgd_params(epsilon_l2());
+  all.push_back({"norm_offset",
+                 ParamType::real,
+                 "added to the gradient's norm before it divides; torchattacks has 1e-10 times its batch size",
+                 0.0,
+                 0.0,
+                 1e6,
+                 {},
+                 {}});
+  return all;
+}
+
 std::unique_ptr<Attack> make(const Params& params) {
   const int steps = static_cast<int>(integer_param(params, "steps"));
   const bool random_start = bool_param(params, "random_start");
   const PgdL2 attack{static_cast<float>(real_param(params, "step")), steps, random_start,
+                     static_cast<float>(real_param(params, "norm_offset")),
                      stream_id("attack", "pgd_l2", 0, -1, "start")};
   return std::make_unique<GradientAttack<PgdL2>>(attack, steps, !random_start, text_param(params, "loss"));
 }
-ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2",
-             pgd_params(epsilon_l2()), make, pgd_defaults,
-             "Madry et al. 2018, arXiv:1706.06083, eq. (2), with the L2 ball");
+ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2", params(), make,
+             pgd_defaults, "Madry et al. 2018, arXiv:1706.06083, eq. (2), with the L2 ball");
 
 }  // namespace
 }  // namespace assay

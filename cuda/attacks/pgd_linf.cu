@@ -21,26 +21,32 @@ struct PgdLinf {
   template <class Team>
   ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
     if (!random_start) {
-      team.each(row.dim, [=](std::int64_t i) { row.point[i] = row.clean[i]; });
+      copy_clean(team, row);
       return;
     }
     const Draw draw{row.seed, stream, row.item.sample};
     const float epsilon = row.item.epsilon;
-    team.each((row.dim + 3) / 4, [=](std::int64_t block) {
-      const Words4 words = draw.words(block);
-      for (int k = 0; k < 4 && 4 * block + k < row.dim; ++k) {
-        const std::int64_t i = 4 * block + k;
-        row.point[i] = project(row.clean[i] + epsilon * (2.f * unit_float(words.v[k]) - 1.f), row.clean[i], epsilon);
-      }
-    });
+    team.map_quads(
+        row.dim, row.point,
+        [=](std::int64_t block, const Quad<float>& clean) {
+          const Words4 words = draw.words(block);
+          Quad<float> point;
+          for (int k = 0; k < 4; ++k)
+            point.v[k] = project(clean.v[k] + epsilon * (2.f * unit_float(words.v[k]) - 1.f), clean.v[k], epsilon);
+          return point;
+        },
+        row.clean);
   }
 
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     const float epsilon = row.item.epsilon, length = step;
-    team.each(row.dim, [=](std::int64_t i) {
-      row.point[i] = project(row.point[i] + length * sign(row.gradient[i]), row.clean[i], epsilon);
-    });
+    team.map(
+        row.dim, row.point,
+        [=](float point, float clean, float gradient) {
+          return project(point + length * sign(gradient), clean, epsilon);
+        },
+        row.point, row.clean, row.gradient);
     return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
   }
 };

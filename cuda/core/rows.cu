@@ -18,12 +18,12 @@ struct GatherPixels {
       const std::int64_t dim = data.bytes.dim();
       const std::uint8_t* in = data.bytes.data + from * dim;
       float* to = out + row * dim;
-      team.each(dim, [=](std::int64_t i) { to[i] = static_cast<float>(in[i]) / 255.f; });
+      team.map(dim, to, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, in);
     } else {
       const std::int64_t dim = data.floats.dim();
       const float* in = data.floats.data + from * dim;
       float* to = out + row * dim;
-      team.each(dim, [=](std::int64_t i) { to[i] = in[i]; });
+      team.map(dim, to, [](float v) { return v; }, in);
     }
     team.once([&] { label[row] = data.label[from]; });
   }
@@ -40,7 +40,7 @@ struct GatherBytes {
     const std::int64_t from = sample[row], dim = data.bytes.dim();
     const std::uint8_t* in = data.bytes.data + from * dim;
     std::uint8_t* to = out + row * dim;
-    team.each(dim, [=](std::int64_t i) { to[i] = in[i]; });
+    team.map(dim, to, [](std::uint8_t v) { return v; }, in);
     team.once([&] { label[row] = data.label[from]; });
   }
 };
@@ -61,14 +61,16 @@ struct Quantise {
     std::uint8_t* out = bytes.data + row * dim;
     float* real = pixels == nullptr ? nullptr : pixels + row * dim;
     if (bytes.c == 1)
-      team.each(plane, [=](std::int64_t i) {
-        const std::uint32_t sum =
-            level(in[i]) * 19595u + level(in[plane + i]) * 38470u + level(in[2 * plane + i]) * 7471u;
-        out[i] = static_cast<std::uint8_t>((sum + 0x8000u) >> 16);
-      });
+      team.map(
+          plane, out,
+          [](float r, float g, float b) {
+            const std::uint32_t sum = level(r) * 19595u + level(g) * 38470u + level(b) * 7471u;
+            return static_cast<std::uint8_t>((sum + 0x8000u) >> 16);
+          },
+          in, in + plane, in + 2 * plane);
     else
-      team.each(dim, [=](std::int64_t i) { out[i] = static_cast<std::uint8_t>(level(in[i])); });
-    if (real != nullptr) team.each(dim, [=](std::int64_t i) { real[i] = static_cast<float>(out[i]) / 255.f; });
+      team.map(dim, out, [](float v) { return static_cast<std::uint8_t>(level(v)); }, in);
+    if (real != nullptr) team.map(dim, real, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, out);
   }
 };
 
@@ -81,8 +83,9 @@ struct Luma {
     const std::int64_t plane = out.plane();
     const float* in = rgb + row * 3 * plane;
     float* to = out.data + row * plane;
-    team.each(plane,
-              [=](std::int64_t i) { to[i] = 0.299f * in[i] + 0.587f * in[plane + i] + 0.114f * in[2 * plane + i]; });
+    team.map(
+        plane, to, [](float r, float g, float b) { return 0.299f * r + 0.587f * g + 0.114f * b; }, in, in + plane,
+        in + 2 * plane);
   }
 };
 
@@ -102,7 +105,7 @@ struct Observe {
     unsigned set = 0;
     if (broken) set |= SampleRow::undecided;
     if (stage == Stage::clean && right) set |= SampleRow::clean_correct;
-    if ((stage == Stage::iterate || stage == Stage::last) && wrong) set |= SampleRow::fooled_any;
+    if (stage != Stage::clean && wrong) set |= SampleRow::fooled_any;
     if (stage == Stage::last && wrong) set |= SampleRow::fooled_final;
     team.once([&] { flags[row] = static_cast<std::uint16_t>(flags[row] | set); });
   }
@@ -117,7 +120,7 @@ struct CheckGradients {
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
     const float* g = gradient + row * dim;
     // 0 * g is 0 for every finite g and NaN otherwise: one vectorised sum instead of a test an element.
-    const float poison = team.sum(dim, [=](std::int64_t i) { return 0.f * g[i]; });
+    const float poison = team.sum_of(dim, [](float v) { return 0.f * v; }, g);
     if (poison != 0.f || !finite(poison))
       team.once([&] { flags[row] = static_cast<std::uint16_t>(flags[row] | SampleRow::undecided); });
   }
@@ -234,17 +237,18 @@ struct Zero {
 
 void gather_pixels(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
                    float* out, std::uint16_t* label) {
-  for_each_team(exec, rows, GatherPixels{data, sample, out, label});
+  const std::int64_t dim = data.bytes.data != nullptr ? data.bytes.dim() : data.floats.dim();
+  for_each_row(exec, rows, dim, GatherPixels{data, sample, out, label});
 }
 void gather_bytes(const Exec& exec, const ResidentData& data, const std::uint32_t* sample, std::int64_t rows,
                   std::uint8_t* out, std::uint16_t* label) {
-  for_each_team(exec, rows, GatherBytes{data, sample, out, label});
+  for_each_row(exec, rows, data.bytes.dim(), GatherBytes{data, sample, out, label});
 }
 void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> bytes, float* pixels) {
-  for_each_team(exec, bytes.n, Quantise{corrupted, bytes, pixels});
+  for_each_row(exec, bytes.n, bytes.dim(), Quantise{corrupted, bytes, pixels});
 }
 void luma(const Exec& exec, const float* rgb, Images<float> out) {
-  for_each_team(exec, out.n, Luma{rgb, out});
+  for_each_row(exec, out.n, out.dim(), Luma{rgb, out});
 }
 void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits,
              const std::uint16_t* label, std::uint16_t* flags) {
@@ -252,7 +256,7 @@ void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, cons
 }
 void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient,
                      std::uint16_t* flags) {
-  for_each_team(exec, rows, CheckGradients{dim, gradient, flags});
+  for_each_row(exec, rows, dim, CheckGradients{dim, gradient, flags});
 }
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out) {

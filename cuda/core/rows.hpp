@@ -30,7 +30,7 @@ void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> byt
 /// One channel of floats in [0, 1] from three, n x 3 x H x W to n x 1 x H x W: the luma before quantisation.
 void luma(const Exec& exec, const float* rgb, Images<float> out);
 
-enum class Stage { plain, clean, iterate, last };
+enum class Stage { clean, iterate, last };
 
 /// Updates one sample's flags (SampleRow::Flag) from its logits (rows x classes): `clean` sets clean_correct, `iterate`
 /// fooled_any, `last` fooled_any and fooled_final; all set undecided where a logit is not finite.

@@ -1,10 +1,8 @@
 #include <cstring>
 
 #include "assay/core/error.hpp"
+#include "assay/core/kernel.hpp"
 #include "core/transfer.hpp"
-#if defined(__CUDACC__)
-#include <cuda_runtime.h>
-#endif
 
 namespace assay {
 namespace {
@@ -13,7 +11,7 @@ enum class Direction { to_device, to_host };
 
 void copy(const Exec& exec, void* to, const void* from, std::size_t bytes, [[maybe_unused]] Direction direction) {
   if (bytes == 0) return;
-#if defined(__CUDACC__)
+#if defined(ASSAY_DEVICE_PATH)
   if (exec.backend == Backend::cuda) {
     const auto kind = direction == Direction::to_device ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
     ASSAY_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, kind, exec.stream));

@@ -15,10 +15,12 @@ struct Contrast {
     const std::int64_t plane = row.plane();
     const float scale = factor;
     for (int c = 0; c < 3; ++c) {
-      const std::int64_t at = c * plane;
-      const auto total = team.sum(plane, [=](std::int64_t i) { return static_cast<std::int64_t>(row.byte(at + i)); });
+      const std::uint8_t* bytes = row.channel(c);
+      const auto total = team.sum_of(plane, [](std::uint8_t v) { return static_cast<std::int64_t>(v); }, bytes);
       const auto mean = static_cast<float>(static_cast<double>(total) / (255.0 * static_cast<double>(plane)));
-      team.each(plane, [=](std::int64_t i) { row.out[at + i] = clamp01((row.pixel(at + i) - mean) * scale + mean); });
+      team.map(
+          plane, row.out + c * plane, [=](std::uint8_t v) { return clamp01((unit_pixel(v) - mean) * scale + mean); },
+          bytes);
     }
   }
 };

@@ -7,6 +7,10 @@
 // channels of reals in [0, 1] (one channel counts as three equal ones).
 namespace assay {
 
+ASSAY_HD float unit_pixel(std::uint8_t byte) {
+  return static_cast<float>(byte) / 255.f;
+}
+
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
@@ -18,16 +22,32 @@ struct CorruptionRow {
 
   ASSAY_HD std::int64_t plane() const { return h * w; }
   ASSAY_HD std::int64_t size() const { return 3 * h * w; }
+  ASSAY_HD const std::uint8_t* channel(int c) const { return bytes + (channels == 3 ? c * plane() : 0); }
   /// The byte at flat index i of 3 x H x W.
   ASSAY_HD std::uint8_t byte(std::int64_t i) const {
     const std::int64_t p = plane();
     return bytes[channels == 3 ? i : i - (i >= p ? p : 0) - (i >= 2 * p ? p : 0)];
   }
-  ASSAY_HD float pixel(std::int64_t i) const { return static_cast<float>(byte(i)) / 255.f; }
+  ASSAY_HD float pixel(std::int64_t i) const { return unit_pixel(byte(i)); }
   ASSAY_HD Draw draw(std::uint32_t stream) const { return {seed, stream, sample}; }
+  /// out[4 q ..] = f(q, the bytes there), four values at a time.
+  template <class Team, class F>
+  ASSAY_HD void map_quads(Team& team, const F& f) const {
+    if (channels == 3) {
+      team.map_quads(size(), out, f, bytes);
+      return;
+    }
+    const CorruptionRow row = *this;
+    team.map_quads(size(), out, [=](std::int64_t q) {
+      Quad<std::uint8_t> gray{};
+      for (int k = 0; k < 4; ++k)
+        if (4 * q + k < row.size()) gray.v[k] = row.byte(4 * q + k);
+      return f(q, gray);
+    });
+  }
   /// Keeps what was drawn for element i, where it was asked for.
   ASSAY_HD void record(int which, std::int64_t i, float value) const {
-    if (draws != nullptr) draws[which * size() + i] = value;
+    if (draws != nullptr && i < size()) draws[which * size() + i] = value;
   }
 };
 
@@ -49,7 +69,7 @@ struct CorruptionKernel {
 
 template <class C>
 void launch_corruption(const Exec& exec, const C& corruption, const CorruptionBatch& batch, int draws = 0) {
-  for_each_team(exec, batch.images.n, CorruptionKernel<C>{corruption, batch, draws});
+  for_each_row(exec, batch.images.n, 3 * batch.images.plane(), CorruptionKernel<C>{corruption, batch, draws});
 }
 
 /// A constant for each severity, by table.

@@ -14,14 +14,15 @@ struct GaussianNoise {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const Draw draw = row.draw(stream);
     const float scale = sigma;
-    team.each((row.size() + 3) / 4, [=](std::int64_t block) {
+    row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       float z[4];
       draw.normal4(block, z);
-      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
-        const std::int64_t i = 4 * block + k;
-        row.record(0, i, z[k]);
-        row.out[i] = clamp01(row.pixel(i) + scale * z[k]);
+      Quad<float> out;
+      for (int k = 0; k < 4; ++k) {
+        row.record(0, 4 * block + k, z[k]);
+        out.v[k] = clamp01(unit_pixel(bytes.v[k]) + scale * z[k]);
       }
+      return out;
     });
   }
 };

@@ -15,15 +15,16 @@ struct ImpulseNoise {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const Draw flip = row.draw(flip_stream), salt = row.draw(salt_stream);
     const float share = amount;
-    team.each((row.size() + 3) / 4, [=](std::int64_t block) {
+    row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       const Words4 flips = flip.words(block), salts = salt.words(block);
-      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
-        const std::int64_t i = 4 * block + k;
+      Quad<float> out;
+      for (int k = 0; k < 4; ++k) {
         const float u = unit_float(flips.v[k]), v = unit_float(salts.v[k]);
-        row.record(0, i, u);
-        row.record(1, i, v);
-        row.out[i] = u <= share ? (v <= 0.5f ? 1.f : 0.f) : row.pixel(i);
+        row.record(0, 4 * block + k, u);
+        row.record(1, 4 * block + k, v);
+        out.v[k] = u <= share ? (v <= 0.5f ? 1.f : 0.f) : unit_pixel(bytes.v[k]);
       }
+      return out;
     });
   }
 };

@@ -60,13 +60,15 @@ struct ShotNoise {
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const Draw draw = row.draw(stream);
-    team.each((row.size() + 3) / 4, [=, this](std::int64_t block) {
+    const ShotNoise noise = *this;
+    row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       const Words4 words = draw.words(block);
-      for (int k = 0; k < 4 && 4 * block + k < row.size(); ++k) {
-        const std::int64_t i = 4 * block + k;
-        row.record(0, i, unit_float(words.v[k]));
-        row.out[i] = clamp01(static_cast<float>(poisson(row.byte(i), words.v[k] >> 8)) / rate);
+      Quad<float> out;
+      for (int k = 0; k < 4; ++k) {
+        row.record(0, 4 * block + k, unit_float(words.v[k]));
+        out.v[k] = clamp01(static_cast<float>(noise.poisson(bytes.v[k], words.v[k] >> 8)) / noise.rate);
       }
+      return out;
     });
   }
 };

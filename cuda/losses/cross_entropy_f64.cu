@@ -9,8 +9,11 @@ struct CrossEntropyF64 {
   template <class Team>
   ASSAY_HD static float evaluate(Team& team, const float* z, int classes, int label, float* cotangent) {
     const Softmax softmax = Softmax::of(team, z, classes);
+    // 1 - p[label] would cancel where the model is sure; the others' probabilities add up to it and do not.
+    const double others =
+        team.sum(classes, [=](std::int64_t k) { return k == label ? 0.0 : softmax.probability(z[k]); });
     team.each(classes, [=](std::int64_t k) {
-      cotangent[k] = static_cast<float>(softmax.probability(z[k]) - (k == label ? 1.0 : 0.0));
+      cotangent[k] = static_cast<float>(k == label ? -others : softmax.probability(z[k]));
     });
     return static_cast<float>(-softmax.log_probability(z[label]));
   }

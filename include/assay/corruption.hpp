@@ -25,6 +25,7 @@ struct CorruptionBatch {
 struct CorruptionArgs {
   int severity = 1;  ///< 1 (mild) .. 5 (severe)
   Table table = Table::c224;
+  bool operator==(const CorruptionArgs&) const = default;
 };
 
 /// One ImageNet-C corruption (Hendrycks & Dietterich 2019, arXiv:1903.12261).

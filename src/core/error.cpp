@@ -17,8 +17,31 @@ void require_cpu(const Exec& exec) {
 }
 
 void throw_cuda_error(int code, const char* call, const char* file, int line) {
-  throw Error(ExitCode::device, std::string(file) + ":" + std::to_string(line) + ": " + call +
-                                    " failed with CUDA error " + std::to_string(code));
+  // By number, so that a build without CUDA's headers has them too (driver_types.h).
+  const auto named = [code]() -> const char* {
+    switch (code) {
+      case 2:
+        return " (out of memory)";
+      case 35:
+        return " (the driver is missing or too old)";
+      case 46:
+        return " (the device is busy or unavailable)";
+      case 100:
+        return " (no device)";
+      case 214:
+        return " (uncorrectable ECC error)";
+      case 700:
+        return " (illegal address)";
+      case 719:
+        return " (launch failure)";
+      default:
+        return "";
+    }
+  };
+  throw Error(ExitCode::device,
+              std::string(call) + " failed with CUDA error " + std::to_string(code) + named() + " at " + file + ":" +
+                  std::to_string(line),
+              code == 2 ? "use a smaller batch" : "what is finished is kept; run the same command again");
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include "assay/core/error.hpp"
 #include "core/rows.hpp"
 #include "core/transfer.hpp"
+#include "engine/loaded_corruption.hpp"
 
 namespace assay {
 
@@ -15,19 +16,14 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
   constexpr std::int64_t kBatch = 64;
-  const Corruption& entry = *Registry<Corruption>::find(request.name);
+  const LoadedCorruption corruption(exec, request.name, request.args);
+  const Corruption& entry = corruption.entry();
   const std::int64_t dim = data.dim(), rgb = 3 * data.h * data.w, kinds = static_cast<std::int64_t>(entry.draws.size());
   const std::int64_t n = request.hi - request.lo;
   const Buffer<std::uint32_t> sample(exec, kBatch);
   const Buffer<std::uint8_t> clean(exec, kBatch * dim), corrupted(exec, kBatch * dim);
   const Buffer<float> real(exec, kBatch * rgb), gray(exec, request.floats ? kBatch * dim : 0);
   const Buffer<float> draws(exec, request.draws ? kBatch * kinds * rgb : 0);
-  Buffer<std::uint32_t> constants;
-  if (entry.constants != nullptr) {
-    const std::vector<std::uint32_t> host = entry.constants(request.args);
-    constants = {exec, static_cast<std::int64_t>(host.size())};
-    upload(exec, constants.data(), host.data(), host.size() * sizeof(host[0]));
-  }
 
   CorruptedImages out;
   out.bytes.resize(static_cast<std::size_t>(n * dim));
@@ -40,13 +36,11 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
     const std::int64_t rows = std::min(kBatch, request.hi - first);
     number_rows(exec, rows, first, request.hi - 1, sample.data());
     upload(exec, clean.data(), data.bytes.data() + first * dim, static_cast<std::size_t>(rows * dim));
-    entry.apply(exec, request.args,
-                {{clean.data(), rows, data.c, data.h, data.w},
-                 real.data(),
-                 sample.data(),
-                 constants.data(),
-                 draws.data(),
-                 request.seed});
+    corruption.apply(exec, {.images = {clean.data(), rows, data.c, data.h, data.w},
+                            .out = real.data(),
+                            .sample = sample.data(),
+                            .draws = draws.data(),
+                            .seed = request.seed});
     quantise(exec, real.data(), {corrupted.data(), rows, data.c, data.h, data.w}, nullptr);
     const std::int64_t at = (first - request.lo) * dim;
     export_images(exec, out.bytes.data() + at, corrupted.data(), static_cast<std::size_t>(rows * dim));

@@ -6,6 +6,7 @@
 #include "assay/core/error.hpp"
 #include "assay/loss.hpp"
 #include "core/transfer.hpp"
+#include "engine/loaded_corruption.hpp"
 
 namespace assay {
 namespace {
@@ -24,12 +25,28 @@ Table table_of(const Perturbation& corruption) {
 
 }  // namespace
 
-/// What an attack needs besides the batch.
-struct Evaluator::Lanes {
+/// What a unit works in; grown before its first batch, kept for the next.
+struct Evaluator::Workspace {
+  Buffer<std::uint32_t> sample;
+  Buffer<std::uint16_t> label, flags;
+  Buffer<float> pixels;
+  Buffer<std::uint64_t> states;
+  std::vector<Buffer<SampleRow>> rows;  // a model
+  // corruptions
+  LoadedCorruption corruption;
+  Buffer<std::uint8_t> clean, corrupted;
+  Buffer<float> real;
+  // attacks
   Buffer<LaneItem> item;
   Buffer<std::byte> state;
   Buffer<float> point, scratch, value, cotangent;
   Buffer<Verdict> verdict;
+
+  template <class T>
+  static T* hold(const Exec& exec, Buffer<T>& buffer, std::int64_t size) {
+    if (buffer.size() < size) buffer = {exec, size};
+    return buffer.data();
+  }
 };
 
 Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed,
@@ -39,11 +56,11 @@ Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, 
       batch_(std::max(batch, kFewestRows)),
       seed_(seed),
       stop_(stop),
-      sample_(exec, batch_),
-      label_(exec, batch_),
-      flags_(exec, batch_),
-      pixels_(exec, batch_ * data.dim()),
-      lanes_(std::make_unique<Lanes>()) {
+      work_(std::make_unique<Workspace>()) {
+  work_->sample = {exec, batch_};
+  work_->label = {exec, batch_};
+  work_->flags = {exec, batch_};
+  work_->pixels = {exec, batch_ * data.dim()};
   const std::uint8_t* bytes = data.bytes.data();
   const float* floats = data.floats.data();
   const std::uint16_t* labels = data.labels.data();
@@ -74,31 +91,35 @@ void Evaluator::check_stop() const {
 std::int64_t Evaluator::load_batch(std::int64_t first, std::int64_t hi) {
   check_stop();
   const std::int64_t rows = std::max(std::min(batch_, hi - first), kFewestRows);
-  number_rows(exec_, rows, first, hi - 1, sample_.data());
+  number_rows(exec_, rows, first, hi - 1, work_->sample.data());
   return rows;
+}
+
+std::int64_t Evaluator::state_words(CellKind kind) const {
+  std::int64_t words = 0;
+  for (const auto& [name, metric] : Registry<Metric>::all())
+    if (metric.applies(kind)) words += metric.words;
+  return words;
 }
 
 /// The device's half of reduce, and the one fetch of a unit.
 void Evaluator::finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n) {
-  std::int64_t words = 0;
-  const auto applicable = [kind](const Metric& metric) { return metric.applies(kind); };
-  for (const auto& [name, metric] : Registry<Metric>::all())
-    if (applicable(metric)) words += metric.words;
-  const Buffer<std::uint64_t> states(exec_, words);
-  zero(exec_, states.data(), words);
+  const std::int64_t words = state_words(kind);
+  std::uint64_t* const states = work_->states.data();
+  zero(exec_, states, words);
   std::int64_t at = 0;
   for (const auto& [name, metric] : Registry<Metric>::all())
-    if (applicable(metric)) {
-      metric.reduce(exec_, rows, n, states.data() + at);
+    if (metric.applies(kind)) {
+      metric.reduce(exec_, rows, n, states + at);
       at += metric.words;
     }
   std::vector<std::uint64_t> fetched(static_cast<std::size_t>(words));
-  fetch_unit(exec_, fetched.data(), states.data(), fetched.size() * sizeof(std::uint64_t));
+  fetch_unit(exec_, fetched.data(), states, fetched.size() * sizeof(std::uint64_t));
   result.rows.resize(static_cast<std::size_t>(n));
   fetch_unit(exec_, result.rows.data(), rows, result.rows.size() * sizeof(SampleRow));
   auto word = fetched.begin();
   for (const auto& [name, metric] : Registry<Metric>::all())
-    if (applicable(metric)) {
+    if (metric.applies(kind)) {
       result.states[name] = {word, word + metric.words};
       word += metric.words;
     }
@@ -108,39 +129,33 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
                                          const std::vector<Model*>& models) {
   const Clock::time_point began = Clock::now();
   std::vector<UnitResult> results(models.size());
-  std::vector<Buffer<SampleRow>> rows;
-  for (std::size_t m = 0; m < models.size(); ++m) rows.emplace_back(exec_, hi - lo + kFewestRows);
-  Buffer<std::uint8_t> clean, corrupted;
-  Buffer<float> real;
-  Buffer<std::uint32_t> constants;
-  const Corruption* entry = nullptr;
-  CorruptionArgs args;
+  const CellKind kind = corruption == nullptr ? CellKind::clean : CellKind::corrupted;
+  Workspace& work = *work_;
+  work.hold(exec_, work.states, state_words(kind));
+  if (work.rows.size() < models.size()) work.rows.resize(models.size());
+  for (std::size_t m = 0; m < models.size(); ++m) work.hold(exec_, work.rows[m], hi - lo + kFewestRows);
   if (corruption != nullptr) {
-    entry = Registry<Corruption>::find(corruption->name);
-    args = {static_cast<int>(integer_param(corruption->params, "severity")), table_of(*corruption)};
-    clean = {exec_, batch_ * data_.dim()};
-    corrupted = {exec_, batch_ * data_.dim()};
-    real = {exec_, batch_ * 3 * data_.h * data_.w};
-    if (entry->constants != nullptr) {
-      const std::vector<std::uint32_t> host = entry->constants(args);
-      constants = {exec_, static_cast<std::int64_t>(host.size())};
-      upload(exec_, constants.data(), host.data(), host.size() * sizeof(host[0]));
-    }
+    const CorruptionArgs args{static_cast<int>(integer_param(corruption->params, "severity")), table_of(*corruption)};
+    if (!work.corruption.is(corruption->name, args)) work.corruption = {exec_, corruption->name, args};
+    work.hold(exec_, work.clean, batch_ * data_.dim());
+    work.hold(exec_, work.corrupted, batch_ * data_.dim());
+    work.hold(exec_, work.real, batch_ * 3 * data_.h * data_.w);
   }
+  const std::uint32_t* sample = work.sample.data();
+  float* pixels = work.pixels.data();
+  std::uint16_t* label = work.label.data();
+
   for (std::int64_t first = lo; first < hi; first += batch_) {
     const std::int64_t n = load_batch(first, hi);
-    if (entry == nullptr) {
-      gather_pixels(exec_, resident_, sample_.data(), n, pixels_.data(), label_.data());
+    if (corruption == nullptr) {
+      gather_pixels(exec_, resident_, sample, n, pixels, label);
     } else {
-      gather_bytes(exec_, resident_, sample_.data(), n, clean.data(), label_.data());
-      entry->apply(exec_, args,
-                   {{clean.data(), n, data_.c, data_.h, data_.w},
-                    real.data(),
-                    sample_.data(),
-                    constants.data(),
-                    nullptr,
-                    seed_});
-      quantise(exec_, real.data(), {corrupted.data(), n, data_.c, data_.h, data_.w}, pixels_.data());
+      gather_bytes(exec_, resident_, sample, n, work.clean.data(), label);
+      work.corruption.apply(exec_, {.images = {work.clean.data(), n, data_.c, data_.h, data_.w},
+                                    .out = work.real.data(),
+                                    .sample = sample,
+                                    .seed = seed_});
+      quantise(exec_, work.real.data(), {work.corrupted.data(), n, data_.c, data_.h, data_.w}, pixels);
     }
     for (std::size_t m = 0; m < models.size(); ++m) {
       UnitResult& result = results[m];
@@ -148,8 +163,8 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
       check_stop();
       const double model_before = models[m]->seconds();
       try {
-        const float* logits = models[m]->forward(exec_, {pixels_.data(), n, data_.c, data_.h, data_.w}, false);
-        score_logits(exec_, n, models[m]->classes(), logits, label_.data(), nullptr, rows[m].data() + (first - lo));
+        const float* logits = models[m]->forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+        score_logits(exec_, n, models[m]->classes(), logits, label, nullptr, work.rows[m].data() + (first - lo));
       } catch (const Error& e) {
         if (e.code() == ExitCode::device) throw;
         result.error = e.what();
@@ -159,8 +174,7 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
     }
   }
   for (std::size_t m = 0; m < models.size(); ++m) {
-    if (results[m].error.empty())
-      finish(results[m], entry == nullptr ? CellKind::clean : CellKind::corrupted, rows[m].data(), hi - lo);
+    if (results[m].error.empty()) finish(results[m], kind, work.rows[m].data(), hi - lo);
     results[m].seconds = seconds_since(began) / static_cast<double>(models.size());
   }
   return results;
@@ -177,24 +191,27 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   UnitResult result;
   if (points != nullptr) points->resize(static_cast<std::size_t>((hi - lo) * dim));
 
-  const auto hold = [&](auto& buffer, std::int64_t size) {
-    if (buffer.size() < size) buffer = {exec_, size};
-    return buffer.data();
-  };
+  Workspace& work = *work_;
+  const auto hold = [&](auto& buffer, std::int64_t size) { return work.hold(exec_, buffer, size); };
+  const std::uint32_t* sample = work.sample.data();
+  float* pixels = work.pixels.data();
+  std::uint16_t *label = work.label.data(), *flags = work.flags.data();
   LaneBatch lanes;
   lanes.dim = dim;
   lanes.seed = seed_;
-  LaneItem* item = hold(lanes_->item, batch_);
+  LaneItem* item = hold(work.item, batch_);
   lanes.item = item;
-  lanes.state = hold(lanes_->state, batch_ * static_cast<std::int64_t>(attack->lane_bytes));
-  lanes.clean = pixels_.data();
-  lanes.point = hold(lanes_->point, batch_ * dim);
-  lanes.scratch = hold(lanes_->scratch, batch_ * dim * attack->scratch_rows);
-  float* value = hold(lanes_->value, batch_);
+  lanes.state = hold(work.state, batch_ * static_cast<std::int64_t>(attack->lane_bytes));
+  lanes.clean = pixels;
+  lanes.point = hold(work.point, batch_ * dim);
+  lanes.scratch = hold(work.scratch, batch_ * dim * attack->scratch_rows);
+  float* value = hold(work.value, batch_);
   lanes.value = value;
-  lanes.verdict = hold(lanes_->verdict, batch_);
-  float* cotangent = hold(lanes_->cotangent, batch_ * classes);
-  const Buffer<SampleRow> rows(exec_, hi - lo + kFewestRows);
+  lanes.verdict = hold(work.verdict, batch_);
+  float* cotangent = hold(work.cotangent, batch_ * classes);
+  hold(work.states, state_words(CellKind::attacked));
+  if (work.rows.empty()) work.rows.resize(1);
+  SampleRow* rows = hold(work.rows[0], hi - lo + kFewestRows);
 
   try {
     for (std::int64_t first = lo; first < hi; first += batch_) {
@@ -205,31 +222,29 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
         check_stop();
         const float* logits = model.forward(exec_, {x, n, data_.c, data_.h, data_.w}, differentiable);
         result.passes.forward += useful;
-        observe(exec_, stage, n, classes, logits, label_.data(), flags_.data());
+        observe(exec_, stage, n, classes, logits, label, flags);
         return logits;
       };
-      gather_pixels(exec_, resident_, sample_.data(), n, pixels_.data(), label_.data());
-      make_items(exec_, n, sample_.data(), static_cast<float>(real_param(perturbation.params, "epsilon")), item,
-                 flags_.data());
+      gather_pixels(exec_, resident_, sample, n, pixels, label);
+      make_items(exec_, n, sample, static_cast<float>(real_param(perturbation.params, "epsilon")), item, flags);
       attack->start(exec_, lanes);
-      if (!attack->starts_clean) look(Stage::clean, pixels_.data(), false);
+      if (!attack->starts_clean) look(Stage::clean, pixels, false);
       for (int query = 0; query < attack->queries; ++query) {
         const float* logits = look(Stage::iterate, lanes.point, true);
-        if (attack->starts_clean && query == 0)
-          observe(exec_, Stage::clean, n, classes, logits, label_.data(), flags_.data());
-        loss.evaluate(exec_, n, classes, logits, label_.data(), value, cotangent);
+        if (attack->starts_clean && query == 0) observe(exec_, Stage::clean, n, classes, logits, label, flags);
+        loss.evaluate(exec_, n, classes, logits, label, value, cotangent);
         lanes.gradient = model.vjp(exec_, cotangent);
         result.passes.backward += useful;
-        check_gradients(exec_, n, dim, lanes.gradient, flags_.data());
+        check_gradients(exec_, n, dim, lanes.gradient, flags);
         attack->advance(exec_, lanes);
       }
       const float* logits = look(Stage::last, lanes.point, false);
-      score_logits(exec_, n, classes, logits, label_.data(), flags_.data(), rows.data() + (first - lo));
+      score_logits(exec_, n, classes, logits, label, flags, rows + (first - lo));
       if (points != nullptr)
         export_images(exec_, points->data() + (first - lo) * dim, lanes.point,
                       useful * static_cast<std::size_t>(dim) * sizeof(float));
     }
-    finish(result, CellKind::attacked, rows.data(), hi - lo);
+    finish(result, CellKind::attacked, rows, hi - lo);
   } catch (const Error& e) {
     if (e.code() == ExitCode::device) throw;
     result.error = e.what();

@@ -31,7 +31,8 @@ struct UnitResult {
   double seconds = 0, model_seconds = 0;
 };
 
-/// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated once.
+/// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated before a unit's first
+/// batch, where an earlier unit has not left them; inside a unit nothing is allocated, and nothing waits but its end.
 class Evaluator {
  public:
   Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
@@ -46,8 +47,9 @@ class Evaluator {
                       std::vector<float>* points = nullptr);
 
  private:
-  struct Lanes;
+  struct Workspace;
   std::int64_t load_batch(std::int64_t first, std::int64_t hi);
+  std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);
   void check_stop() const;
 
@@ -60,10 +62,7 @@ class Evaluator {
   Buffer<float> resident_floats_;
   Buffer<std::uint16_t> resident_labels_;
   ResidentData resident_;
-  Buffer<std::uint32_t> sample_;
-  Buffer<std::uint16_t> label_, flags_;
-  Buffer<float> pixels_;
-  std::unique_ptr<Lanes> lanes_;
+  std::unique_ptr<Workspace> work_;
 };
 
 }  // namespace assay

@@ -13,6 +13,7 @@
 
 #include "assay/core/error.hpp"
 #include "core/text.hpp"
+#include "torch/cuda_device.hpp"
 #include "torch/model_file.hpp"
 #include "torch/script_model.hpp"
 #include "torch/script_module.hpp"
@@ -40,8 +41,22 @@ std::string image_text(std::int64_t c, std::int64_t h, std::int64_t w) {
   return std::to_string(c) + " x " + std::to_string(h) + " x " + std::to_string(w);
 }
 
-at::Tensor as_tensor(std::vector<float>& values, at::IntArrayRef sizes) {
-  return at::from_blob(values.data(), sizes, at::TensorOptions().dtype(at::kFloat));
+/// On the CPU: of the vector's own memory.
+at::Tensor as_tensor(std::vector<float>& values, at::IntArrayRef sizes, at::Device device) {
+  return at::from_blob(values.data(), sizes, at::TensorOptions().dtype(at::kFloat)).to(device);
+}
+
+std::vector<float> values_of(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
+  const float* values = host.const_data_ptr<float>();
+  return {values, values + host.numel()};
+}
+
+std::vector<float> values_of(const float* data, at::IntArrayRef sizes, at::Device device) {
+  return values_of(at::for_blob(const_cast<float*>(data), sizes)
+                       .options(at::TensorOptions().dtype(at::kFloat).device(device))
+                       .target_device(device)
+                       .make_tensor());
 }
 
 /// Largest change in a row, relative to its largest |logit|, over every `stride`-th row.
@@ -66,8 +81,8 @@ std::string percent(double share) {
 
 class Probe {
  public:
-  Probe(ScriptModel& model, const DataSet& data, std::int64_t batch)
-      : model_(model), spec_(model.spec()), data_(data), batch_(batch) {}
+  Probe(const Exec& exec, ScriptModel& model, const DataSet& data, std::int64_t batch)
+      : exec_(exec), model_(model), spec_(model.spec()), data_(data), batch_(batch) {}
 
   /// Returns the number of classes.
   int forward() {
@@ -89,17 +104,20 @@ class Probe {
       const auto k = i % static_cast<std::size_t>(classes);
       cotangent[i] = (k % 2 == 0 ? 1.f : -1.f) / (1.f + static_cast<float>(k));
     }
-    const Exec exec;
-    const float* logits = model_.do_forward(exec, {few_.data(), kFew, data_.c, data_.h, data_.w}, true);
-    const double change = largest_change(first_, {kFew, classes, {logits, logits + kFew * classes}}, 1);
+    const at::Device device = model_.device();
+    const at::Tensor x = as_tensor(few_, {kFew, data_.c, data_.h, data_.w}, device);
+    const at::Tensor direction = as_tensor(cotangent, {kFew, classes}, device);
+    const float* logits = model_.do_forward(exec_, {x.const_data_ptr<float>(), kFew, data_.c, data_.h, data_.w}, true);
+    const double change = largest_change(first_, {kFew, classes, values_of(logits, {kFew, classes}, device)}, 1);
     if (change > kTolerance) {
       reject("its logits differ by up to " + percent(change) + " when gradients are asked for",
              "remove torch.is_grad_enabled() from forward");
     }
-    const float* gradient = model_.do_vjp(exec, cotangent.data());
+    const std::vector<float> gradient =
+        values_of(model_.do_vjp(exec_, direction.const_data_ptr<float>()), {kFew, data_.c, data_.h, data_.w}, device);
     std::int64_t bad = 0, zero = 0;
     for (std::int64_t i = 0; i < kFew; ++i) {
-      const float *begin = gradient + i * data_.dim(), *end = begin + data_.dim();
+      const float *begin = gradient.data() + i * data_.dim(), *end = begin + data_.dim();
       bad += !std::all_of(begin, end, finite);
       zero += std::all_of(begin, end, [](float value) { return value == 0; });
     }
@@ -119,7 +137,7 @@ class Probe {
 
   /// `as_saved` is in training mode and may change itself.
   void training_mode(torch::jit::Module as_saved) {
-    ScriptModel training(spec_, std::move(as_saved), data_.c);
+    ScriptModel training(spec_, std::move(as_saved), model_.device(), data_.c);
     try {
       const Logits train = logits_of(training, few_, kFew);
       const double change = largest_change(first_, train, 1);
@@ -127,7 +145,8 @@ class Probe {
         note("it was saved in training mode, where its logits differ by up to " + percent(change) +
              " (batch norm or dropout); it is run in eval mode");
       }
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
+      throw_if_lost(exec_, useful_line(e));
       note("it was saved in training mode, where it fails; it is run in eval mode");
     }
   }
@@ -151,12 +170,11 @@ class Probe {
   }
 
   Logits logits_of(ScriptModel& model, std::vector<float>& pixels, std::int64_t n) const {
-    const at::Tensor x = as_tensor(pixels, {n, data_.c, data_.h, data_.w});
-    const at::Tensor logits = model.choose(model.run(x)).to(at::kFloat).contiguous();
+    const at::Tensor x = as_tensor(pixels, {n, data_.c, data_.h, data_.w}, model.device());
+    const at::Tensor logits = model.choose(model.run(x));
     if (x._version() != 0) model.copy_input();
     if (logits.dim() != 2 || logits.size(0) != n) throw WrongShape{logits.sizes().vec()};
-    const float* values = logits.const_data_ptr<float>();
-    return {n, logits.size(1), {values, values + logits.numel()}};
+    return {n, logits.size(1), values_of(logits)};
   }
 
   /// A question that must be answered; where it isn't, finds out why.
@@ -169,6 +187,7 @@ class Probe {
     } catch (const WrongShape& found) {
       explain_shape(found.sizes, n);
     } catch (const std::exception& e) {
+      throw_if_lost(exec_, useful_line(e));
       explain_failure(useful_line(e), n);
     }
   }
@@ -178,7 +197,8 @@ class Probe {
     try {
       logits_of(model_, pixels, n);
       return true;
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
+      throw_if_lost(exec_, useful_line(e));
       return false;
     }
   }
@@ -189,9 +209,10 @@ class Probe {
     try {
       torch::jit::Module module = model_.module();
       const torch::jit::GraphOptimizerEnabledGuard as_written(false);
-      module.forward({as_tensor(pixels, sizes).to(type)});
+      module.forward({as_tensor(pixels, sizes, model_.device()).to(type)});
       return true;
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
+      throw_if_lost(exec_, useful_line(e));
       return false;
     }
   }
@@ -239,12 +260,18 @@ class Probe {
   }
 
   [[noreturn]] void explain_failure(const std::string& line, std::int64_t n) const {
-    if (line.find("allocate memory") != line.npos) {
+    if (says_out_of_memory(line)) {
       reject("no memory for a batch of " + std::to_string(n) + ": " + line, "use a smaller batch");
     }
-    if (line.find("CUDA") != line.npos) {
+    const auto says = [&](const char* word) { return line.find(word) != line.npos; };
+    // A build without CUDA has no such backend, one with it misses the driver, or finds a tensor on cuda:0.
+    if (model_.device().is_cpu() && (says("CUDA") || says("NVIDIA") || says("cuda:"))) {
       reject("it fails on the CPU: " + line,
              "the file names a CUDA device: move the model with model.cpu() before the export");
+    }
+    if (says("same device")) {
+      reject("it fails on " + model_.device().str() + ": " + line,
+             "a trace keeps the device that it was made on: export with torch.jit.script, or use --device cpu");
     }
     explain_batch_size(n);
     for (const at::ScalarType type : {at::kHalf, at::kBFloat16, at::kDouble}) {
@@ -364,6 +391,7 @@ class Probe {
   };
   static constexpr char kTwoLogits[] = "make a one-logit head two: return torch.cat([torch.zeros_like(z), z], 1)";
 
+  const Exec& exec_;
   ScriptModel& model_;
   const ModelSpec& spec_;
   const DataSet& data_;
@@ -373,10 +401,11 @@ class Probe {
   std::vector<std::string> notes_;
 };
 
-torch::jit::Module load_module(const ModelSpec& spec) {
+torch::jit::Module load_module(const Exec& exec, const ModelSpec& spec) {
   try {
-    return torch::jit::load(spec.path.string(), at::kCPU);
+    return torch::jit::load(spec.path.string(), device_of(exec));
   } catch (const std::exception& e) {
+    throw_if_lost(exec, useful_line(e));
     reject_model(spec, "LibTorch cannot load it: " + useful_line(e),
                  "export it again with torch.jit.script(model.eval()).save(\"model.pt\"), without "
                  "torch.jit.optimize_for_inference");
@@ -422,7 +451,7 @@ bool saved_in_training_mode(const torch::jit::Module& module) {
 
 }  // namespace
 
-LoadedModel load_script_model(const ModelSpec& spec, const DataSet& data, int batch, bool gradients) {
+LoadedModel load_script_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, int batch, bool gradients) {
   if (data.n < 1 || batch < 1) reject_model(spec, "there are no images to try it on");
   LoadedModel loaded;
   loaded.sha256 = model_digest(spec);
@@ -432,21 +461,22 @@ LoadedModel load_script_model(const ModelSpec& spec, const DataSet& data, int ba
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   const at::AutoGradMode no_gradients(false);
   ask_for_same_bits();
-  torch::jit::Module module = load_module(spec);
+  torch::jit::Module module = load_module(exec, spec);
   check_module(spec, module);
   const bool training = saved_in_training_mode(module);
   module.eval();
-  auto model = std::make_unique<ScriptModel>(spec, std::move(module), data.c);
+  auto model = std::make_unique<ScriptModel>(spec, std::move(module), device_of(exec), data.c);
 
-  Probe probe(*model, data, batch);
+  Probe probe(exec, *model, data, batch);
   try {
     const int classes = probe.forward();
     if (gradients) probe.gradient(classes);
-    if (training) probe.training_mode(load_module(spec));
+    if (training) probe.training_mode(load_module(exec, spec));
     model->finish_probing(classes);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
+    throw_if_lost(exec, useful_line(e));
     reject_model(spec, "it answered once and then failed: " + useful_line(e));
   }
 

@@ -4,6 +4,7 @@
 #include <ATen/Version.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -15,13 +16,14 @@
 
 #include "assay/core/error.hpp"
 #include "core/text.hpp"
+#include "torch/cuda_device.hpp"
 #include "torch/model_file.hpp"
 #include "torch/script_module.hpp"
 
 namespace assay {
 namespace {
 
-at::Tensor per_channel(const ModelSpec& spec, const char* name, const std::vector<double>& values,
+at::Tensor per_channel(const ModelSpec& spec, const char* name, const std::vector<double>& values, at::Device device,
                        std::int64_t channels) {
   if (values.empty()) return {};
   const auto count = static_cast<std::int64_t>(values.size());
@@ -31,7 +33,7 @@ at::Tensor per_channel(const ModelSpec& spec, const char* name, const std::vecto
                      std::to_string(channels) + (channels == 1 ? " channel" : " channels"),
                  "give one value for all channels, or one a channel");
   }
-  return at::tensor(values, at::kDouble).to(at::kFloat).view({1, count, 1, 1});
+  return at::tensor(values, at::kDouble).to(at::kFloat).view({1, count, 1, 1}).to(device);
 }
 
 std::string shape_text(const at::Tensor& tensor) {
@@ -60,6 +62,14 @@ std::vector<std::pair<std::string, c10::IValue>> elements_of(const c10::IValue& 
   return elements;
 }
 
+/// A tensor of memory that is not its own. The device is said twice, or LibTorch asks CUDA whose the pointer is.
+at::Tensor view(float* data, at::IntArrayRef sizes, at::Device device) {
+  return at::for_blob(data, sizes)
+      .options(at::TensorOptions().dtype(at::kFloat).device(device))
+      .target_device(device)
+      .make_tensor();
+}
+
 std::string trimmed(const std::string& line) {
   const std::size_t first = line.find_first_not_of(" \t\r"), last = line.find_last_not_of(" \t\r");
   return first == line.npos ? "" : line.substr(first, last - first + 1);
@@ -85,16 +95,28 @@ std::string useful_line(const std::exception& error) {
   return line.size() <= kLong ? line : line.substr(0, std::min(line.find(". "), 2 * kLong));
 }
 
+at::Device device_of(const Exec& exec) {
+  if (exec.backend == Backend::cpu) return at::kCPU;
+  return c10::impl::VirtualGuardImpl(at::kCUDA).getDevice();
+}
+
+bool says_out_of_memory(const std::string& line) {
+  const auto has = [&](const char* words) { return line.find(words) != line.npos; };
+  // The CPU's allocator, CUDA's, and cuBLAS or cuDNN.
+  return has("allocate memory") || has("out of memory") || has("ALLOC_FAILED");
+}
+
 void Warnings::process(const c10::Warning& warning) {
   const std::string line = trimmed(warning.msg().substr(0, warning.msg().find('\n')));
   if (std::find(lines_.begin(), lines_.end(), line) == lines_.end()) lines_.push_back(line);
 }
 
-ScriptModel::ScriptModel(const ModelSpec& spec, torch::jit::Module module, std::int64_t channels)
+ScriptModel::ScriptModel(const ModelSpec& spec, torch::jit::Module module, at::Device device, std::int64_t channels)
     : spec_(spec),
       module_(std::move(module)),
-      mean_(per_channel(spec, "mean", spec.mean, channels)),
-      std_(per_channel(spec, "std", spec.std, channels)) {
+      device_(device),
+      mean_(per_channel(spec, "mean", spec.mean, device, channels)),
+      std_(per_channel(spec, "std", spec.std, device, channels)) {
   if (std::any_of(spec.std.begin(), spec.std.end(), [](double value) { return !(value > 0); })) {
     reject_model(spec, "std has a value that is not above 0");
   }
@@ -168,7 +190,9 @@ at::Tensor ScriptModel::choose(const c10::IValue& answer) const {
 }
 
 template <class Work>
-const float* ScriptModel::guarded(const char* pass, const Work& work) {
+const float* ScriptModel::guarded(const Exec& exec, const char* pass, const Work& work) {
+  if ((exec.backend == Backend::cuda) != device_.is_cuda())
+    throw Error(ExitCode::internal, model_title(spec_) + ": it lies on " + device_.str() + " and was asked elsewhere");
   Warnings unheard;
   const c10::WarningUtils::WarningHandlerGuard quiet(&unheard);
   try {
@@ -177,7 +201,8 @@ const float* ScriptModel::guarded(const char* pass, const Work& work) {
     throw;
   } catch (const std::exception& e) {
     const std::string line = useful_line(e);
-    const bool memory = line.find("allocate memory") != line.npos || dynamic_cast<const std::bad_alloc*>(&e) != nullptr;
+    throw_if_lost(exec, line);
+    const bool memory = says_out_of_memory(line) || dynamic_cast<const std::bad_alloc*>(&e) != nullptr;
     throw Error(
         failure_,
         model_title(spec_) + ": the " + pass + " pass of a batch of " + shape_text(pixels_) + " failed: " + line,
@@ -186,13 +211,12 @@ const float* ScriptModel::guarded(const char* pass, const Work& work) {
 }
 
 const float* ScriptModel::do_forward(const Exec& exec, Images<const float> x, bool differentiable) {
-  require_cpu(exec);
-  return guarded("forward", [&] {
+  return guarded(exec, "forward", [&] {
     const at::AutoGradMode gradients(differentiable);
     // LibTorch has no tensor of const memory; a module that would write into it was found by the probe and gets a copy.
-    pixels_ = at::from_blob(const_cast<float*>(x.data), {x.n, x.c, x.h, x.w}, at::TensorOptions().dtype(at::kFloat));
+    pixels_ = view(const_cast<float*>(x.data), {x.n, x.c, x.h, x.w}, device_);
     pixels_.requires_grad_(differentiable);
-    logits_ = choose(run(pixels_)).to(at::kFloat).contiguous();
+    logits_ = choose(run(pixels_)).to(device_, at::kFloat).contiguous();
     if (logits_.dim() != 2 || logits_.size(0) != x.n || (classes_ != 0 && logits_.size(1) != classes_)) {
       throw Error(failure_, model_title(spec_) + ": it returned " + shape_text(logits_) + " for " +
                                 shape_text(pixels_) + ", expected " + std::to_string(x.n) + " x " +
@@ -211,9 +235,8 @@ const float* ScriptModel::do_forward(const Exec& exec, Images<const float> x, bo
 }
 
 const float* ScriptModel::do_vjp(const Exec& exec, const float* cotangent) {
-  require_cpu(exec);
-  return guarded("backward", [&] {
-    const at::Tensor direction = at::from_blob(const_cast<float*>(cotangent), logits_.sizes(), logits_.options());
+  return guarded(exec, "backward", [&] {
+    const at::Tensor direction = view(const_cast<float*>(cotangent), logits_.sizes(), device_);
     const at::Tensor gradient = torch::autograd::grad({logits_}, {pixels_}, {direction}).front();
     gradient_ = gradient.to(at::kFloat).contiguous();
     return gradient_.const_data_ptr<float>();
@@ -246,11 +269,6 @@ std::map<std::string, std::string> torch_numerics() {
           {"cpu", vendor + (avx512 ? " avx512" : " avx2")},
           {"mkl", at::get_mkl_version()},
           {"onednn", at::get_mkldnn_version()}};
-}
-
-bool cuda_available(std::string& why_not) {
-  why_not = "this build of assay has the CPU backend only";
-  return false;
 }
 
 }  // namespace assay

@@ -7,6 +7,7 @@
 #include "assay/model.hpp"
 #include "assay/source.hpp"
 #include "assay/sweep.hpp"
+#include "torch/cuda_device.hpp"
 
 // LibTorch behind an interface without it: only .cpp files of this folder include torch.
 namespace assay {
@@ -22,17 +23,14 @@ struct LoadedModel {
 std::string model_digest(const ModelSpec& spec);
 
 /// Loads a TorchScript file and probes it with the first images of `data`. Loading runs code that the file brings.
-/// `gradients`: attacks will ask for vjps, so they are probed too. Throws assay::Error (exit 65), which names what is
-/// wrong.
-LoadedModel load_script_model(const ModelSpec& spec, const DataSet& data, int batch, bool gradients);
+/// `gradients`: attacks will ask for vjps, so they are probed too. `exec` is where it will be run. Throws assay::Error
+/// (exit 65), which names what is wrong.
+LoadedModel load_script_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, int batch, bool gradients);
 
 /// Threads of LibTorch and of our own loops.
 void set_threads(int threads);
 
-/// What decides a model's bits besides the model: {"torch": "2.11.0", "isa": "AVX2", ...}
+/// What decides a model's bits on the CPU besides the model: {"torch": "2.11.0", "isa": "AVX2", ...}
 std::map<std::string, std::string> torch_numerics();
-
-/// True when this build and this machine can run on CUDA; `why_not` says what is missing.
-bool cuda_available(std::string& why_not);
 
 }  // namespace assay

@@ -1,4 +1,5 @@
 #pragma once
+#include <c10/core/Device.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -15,6 +16,12 @@ namespace assay {
 /// The one line of a LibTorch exception that says what happened, without its C++ or TorchScript trace.
 std::string useful_line(const std::exception& error);
 
+/// Where exec's work runs, for LibTorch. On CUDA: the current device, which is the one that is open.
+at::Device device_of(const Exec& exec);
+
+/// True where this line of an error says that memory ran out, on the host or the device.
+bool says_out_of_memory(const std::string& line);
+
 /// Keeps LibTorch's warnings, which would else go to stderr: the first line of each, once.
 class Warnings final : public c10::WarningHandler {
  public:
@@ -29,13 +36,14 @@ class Warnings final : public c10::WarningHandler {
 /// 65), then they are the run's (exit 70).
 class ScriptModel final : public Model {
  public:
-  /// `channels`: of the data, what `mean` and `std` are checked against. Parameters stop requiring gradients.
-  ScriptModel(const ModelSpec& spec, torch::jit::Module module, std::int64_t channels);
+  /// `module` lies on `device`. `channels`: of the data, what `mean` and `std` are checked against. Parameters stop
+  /// requiring gradients.
+  ScriptModel(const ModelSpec& spec, torch::jit::Module module, at::Device device, std::int64_t channels);
 
   int classes() const override { return classes_; }
   void finish_probing(int classes);
 
-  /// What the module returns for pixels N x C x H x W, normalised first. Throws whatever LibTorch throws.
+  /// What the module returns for pixels N x C x H x W on its device, normalised first. Throws whatever LibTorch throws.
   c10::IValue run(const at::Tensor& pixels);
   /// The element of `answer` that the spec's `output` asks for. Throws assay::Error when there is none.
   at::Tensor choose(const c10::IValue& answer) const;
@@ -44,16 +52,18 @@ class ScriptModel final : public Model {
 
   const torch::jit::Module& module() const { return module_; }
   const ModelSpec& spec() const { return spec_; }
+  at::Device device() const { return device_; }
 
   const float* do_forward(const Exec& exec, Images<const float> x, bool differentiable) override;
   const float* do_vjp(const Exec& exec, const float* cotangent) override;
 
  private:
   template <class Work>
-  const float* guarded(const char* pass, const Work& work);
+  const float* guarded(const Exec& exec, const char* pass, const Work& work);
 
   ModelSpec spec_;
   torch::jit::Module module_;
+  at::Device device_;
   at::Tensor mean_, std_;  // 1 x C x 1 x 1, or undefined
   bool copies_input_ = false;
   int classes_ = 0;

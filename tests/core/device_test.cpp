@@ -47,7 +47,7 @@ TEST(RequireCpu, RefusesCuda) {
 TEST(ThrowCudaError, NamesTheCallAndThePlace) {
   EXPECT_ERROR(throw_cuda_error(2, "cudaMalloc(&p, n)", "buffer.cu", 17), ExitCode::device,
                testing::AllOf(testing::HasSubstr("buffer.cu:17"), testing::HasSubstr("cudaMalloc(&p, n)"),
-                              testing::HasSubstr("2")));
+                              testing::HasSubstr("CUDA error 2 (out of memory)")));
 }
 
 }  // namespace

@@ -8,35 +8,26 @@
 #include <limits>
 #include <numeric>
 
-#include "core/threads_block.hpp"
+#include "rough.hpp"
 #include "thrown.hpp"
 
 namespace assay {
 namespace {
 using ::testing::HasSubstr;
 
-const std::vector<std::int64_t> kSizes = {0, 1, 2, 7, 255, 256, 257, 1000, 32768, 32769, 33100, 100000};
+const std::vector<std::int64_t> kSizes = {0,   1,   2,    4,    5,    7,    9,     16,    17,    255,
+                                          256, 257, 1000, 1024, 1025, 3000, 32768, 32769, 33100, 100000};
 
-/// Values of both signs over twelve decades: any other order of addition gives other bits.
-std::vector<float> rough(std::int64_t n) {
-  std::vector<float> values;
-  std::uint32_t state = 12345;
-  for (std::int64_t i = 0; i < n; ++i) {
-    state = state * 1664525u + 1013904223u;
-    const float mantissa = static_cast<float>(state >> 8) * 0x1p-23f - 1.f;
-    values.push_back(mantissa * std::pow(10.f, static_cast<float>((state >> 3) % 13) - 6.f));
-  }
-  return values;
-}
-
-/// The sum as it is defined: segments of 32 Ki, in each 256 strided sums and a tree that folds the upper half onto the
-/// lower one.
+/// The sum as it is defined: segments of 32 Ki, in each 1,024 strided sums, four neighbours folded pairwise into one of
+/// 256, and a tree that folds the upper half of these onto the lower one.
 template <class T>
 T defined_sum(const std::vector<T>& values) {
   T total{};
   for (std::size_t first = 0; first < values.size(); first += 32768) {
-    std::vector<T> column(256);
-    for (std::size_t i = first; i < std::min(values.size(), first + 32768); ++i) column[i % 256] += values[i];
+    std::vector<T> strided(1024), column;
+    for (std::size_t i = first; i < std::min(values.size(), first + 32768); ++i) strided[i % 1024] += values[i];
+    for (std::size_t k = 0; k < 1024; k += 4)
+      column.push_back((strided[k] + strided[k + 1]) + (strided[k + 2] + strided[k + 3]));
     for (; column.size() > 1; column.resize(column.size() / 2))
       for (std::size_t k = 0; k < column.size() / 2; ++k) column[k] += column[k + column.size() / 2];
     total += column[0];
@@ -101,67 +92,24 @@ TEST(SerialTeam, VisitsEveryElementOnce) {
   }
 }
 
-TEST(BlockTeam, AddsToTheSameBitsAsSerialTeam) {
+TEST(SerialTeam, MapsElementsAndQuads) {
+  const SerialTeam team;
   for (const std::int64_t n : kSizes) {
-    const std::vector<float> values = rough(n);
-    const float* v = values.data();
-    std::vector<float> sums(kTeamWidth);
-    std::vector<double> doubles(kTeamWidth);
-    on_block([&](auto& team, int worker) {
-      sums[static_cast<std::size_t>(worker)] = team.sum(n, [=](std::int64_t i) { return v[i]; });
-      doubles[static_cast<std::size_t>(worker)] =
-          team.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); });
-    });
-    const SerialTeam serial;
-    EXPECT_THAT(sums, testing::Each(serial.sum(n, [=](std::int64_t i) { return v[i]; }))) << n;
-    EXPECT_THAT(doubles, testing::Each(serial.sum(n, [=](std::int64_t i) { return 1.0 / (1.0 + std::abs(v[i])); })))
-        << n;
+    const std::vector<float> in = rough(n);
+    std::vector<float> sums(in), quads(in);
+    team.map(n, sums.data(), [](float a, float b) { return a + 2.f * b; }, in.data(), sums.data());
+    team.map_quads(
+        n, quads.data(),
+        [](std::int64_t q, Quad<float> x) {
+          for (int k = 0; k < 4; ++k) x.v[k] = x.v[k] * 3.f + static_cast<float>(4 * q + k);
+          return x;
+        },
+        in.data());
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      ASSERT_EQ(sums[i], in[i] + 2.f * in[i]) << i;
+      ASSERT_EQ(quads[i], in[i] * 3.f + static_cast<float>(i)) << i;
+    }
   }
-}
-
-TEST(BlockTeam, CountsAndFindsTheLargestAsSerialTeamDoes) {
-  for (const std::int64_t n : {0, 1, 255, 257, 1000, 33000}) {
-    std::vector<std::int64_t> counts(kTeamWidth);
-    std::vector<float> tops(kTeamWidth);
-    const auto value = [](std::int64_t i) {  // rises to 999 at 999 and falls behind; NaN at each seventh
-      return i % 7 == 3 ? std::numeric_limits<float>::quiet_NaN() : -std::abs(static_cast<float>(i) - 999.f) + 999.f;
-    };
-    on_block([&](auto& team, int worker) {
-      counts[static_cast<std::size_t>(worker)] = team.count(n, [](std::int64_t i) { return i % 3 == 0; });
-      tops[static_cast<std::size_t>(worker)] = team.max(n, -1.f, value);
-    });
-    float top = -1;
-    for (std::int64_t i = 0; i < n; ++i) top = std::isnan(value(i)) ? top : std::max(top, value(i));
-    EXPECT_THAT(counts, testing::Each((n + 2) / 3)) << n;
-    EXPECT_THAT(tops, testing::Each(top)) << n;
-  }
-}
-
-TEST(BlockTeam, GivesElementsToWorkersInTurn) {
-  std::vector<int> owner(1000, -1);
-  std::vector<std::atomic<int>> visits(1000);
-  on_block([&](auto& team, int worker) {
-    team.each(1000, [&](std::int64_t i) {
-      owner[static_cast<std::size_t>(i)] = worker;
-      ++visits[static_cast<std::size_t>(i)];
-    });
-  });
-  for (std::size_t i = 0; i < 1000; ++i) {
-    EXPECT_EQ(owner[i], static_cast<int>(i % 256)) << i;
-    EXPECT_EQ(visits[i], 1) << i;
-  }
-}
-
-TEST(BlockTeam, DoesOnceWhatOneWorkerDoesAndShowsItToAll) {
-  int value = 0;  // plain: the barriers of once() must order it
-  std::vector<int> before(kTeamWidth, -1), after(kTeamWidth, -1);
-  on_block([&](auto& team, int worker) {
-    before[static_cast<std::size_t>(worker)] = value;
-    team.once([&] { ++value; });
-    after[static_cast<std::size_t>(worker)] = value;
-  });
-  EXPECT_THAT(before, testing::Each(0));
-  EXPECT_THAT(after, testing::Each(1));
 }
 
 struct Visit {

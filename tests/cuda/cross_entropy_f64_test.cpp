@@ -31,13 +31,15 @@ TEST(CrossEntropyF64, IsMinusTheLogOfTheLabelsProbabilityRoundedOnce) {
     }
 }
 
-// 1 - p[label] is 0 in float32 arithmetic from a gap of 17 on; in double until 36.
-TEST(CrossEntropyF64, KeepsTheLabelsShareWhereFloat32LosesIt) {
-  const Evaluated result = evaluate("cross_entropy_f64", {25.f, 0.f}, {0});
-  const double p = std::exp(-25.0);
-  EXPECT_NEAR(result.value[0], p, 1e-4 * p);
-  EXPECT_NEAR(result.cotangent[0], -p, 1e-4 * p);
-  EXPECT_NEAR(result.cotangent[1], p, 1e-6 * p);
+// 1 - p[label] is 0 in float32 arithmetic from a gap of 17 on, in double from 37 on.
+TEST(CrossEntropyF64, KeepsTheLabelsShareWhereSubtractionLosesIt) {
+  for (const float gap : {25.f, 40.f, 80.f}) {
+    const Evaluated result = evaluate("cross_entropy_f64", {gap, 0.f, 0.f}, {0});
+    const double p = std::exp(-static_cast<double>(gap));
+    EXPECT_NEAR(result.cotangent[0], -2 * p, 1e-6 * p) << gap;
+    EXPECT_NEAR(result.cotangent[1], p, 1e-6 * p) << gap;
+  }
+  EXPECT_NEAR(evaluate("cross_entropy_f64", {25.f, 0.f}, {0}).value[0], std::exp(-25.0), 1e-4 * std::exp(-25.0));
 }
 
 TEST(CrossEntropyF64, DoesNotOverflow) {

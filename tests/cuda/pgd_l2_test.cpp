@@ -46,6 +46,18 @@ TEST(PgdL2, ComesBackToTheSphereAlongTheRadius) {
   EXPECT_NEAR(result.points[1], 0.70f, 1e-6f);
 }
 
+// A gradient of norm 5 beside an offset of 15 makes a quarter of a step.
+TEST(PgdL2, DividesByTheNormPlusTheOffset) {
+  DataSet data = inner_data(1, 1, 1, 2);
+  data.floats = {0.5f, 0.5f};
+  LinearModel model = two_class_model({3.f, 4.f}, 0.f);
+  const Params params = {{"epsilon", 1.0},        {"steps", std::int64_t{1}},      {"step", 0.4},
+                         {"random_start", false}, {"loss", std::string("margin")}, {"norm_offset", 15.0}};
+  const Attacked result = attack("pgd_l2", params, data, model);
+  EXPECT_NEAR(result.points[0], 0.5f + 0.1f * 0.6f, 1e-6f);
+  EXPECT_NEAR(result.points[1], 0.5f + 0.1f * 0.8f, 1e-6f);
+}
+
 /// A model without gradient leaves the random start where it is: offsets from the clean image in units of epsilon.
 std::vector<std::vector<double>> starts(const DataSet& data, double epsilon, std::uint64_t seed) {
   LinearModel model(data.dim(), std::vector<float>(static_cast<std::size_t>(2 * data.dim())), {1.f, 0.f});

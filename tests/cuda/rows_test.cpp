@@ -156,7 +156,6 @@ TEST(Observe, SetsTheFlagsOfItsStage) {
   constexpr std::uint16_t kUndecided = SampleRow::undecided, kClean = SampleRow::clean_correct,
                           kAny = SampleRow::fooled_any;
   constexpr std::uint16_t kBoth = SampleRow::fooled_any | SampleRow::fooled_final;
-  EXPECT_EQ(observed(Stage::plain), (Labels{0, 0, 0, 0, kUndecided, kUndecided, kUndecided}));
   EXPECT_EQ(observed(Stage::clean), (Labels{kClean, 0, kClean, 0, kUndecided, kUndecided, kUndecided}));
   EXPECT_EQ(observed(Stage::iterate), (Labels{0, kAny, 0, kAny, kUndecided, kUndecided, kUndecided}));
   EXPECT_EQ(observed(Stage::last), (Labels{0, kBoth, 0, kBoth, kUndecided, kUndecided, kUndecided}));

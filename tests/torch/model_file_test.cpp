@@ -24,7 +24,7 @@ class ModelFile : public ::testing::Test {
   ModelSpec spec_ = model_spec("tested", folder_.path() / "model.pt");
 
   Error load() {
-    return thrown_by([&] { load_script_model(spec_, synthetic_data(20, 1, 4, 3), 16, true); });
+    return thrown_by([&] { load_script_model({}, spec_, synthetic_data(20, 1, 4, 3), 16, true); });
   }
   Error load(std::string_view bytes) {
     write_file(spec_.path, bytes);

@@ -29,6 +29,9 @@ struct Exec {
   Backend backend = Backend::cpu;
   CUstream_st* stream = nullptr;  ///< used when backend == cuda; all work of one Exec is ordered on it
   Memory* memory = &host_memory();
+  /// Device memory that launches on `stream` may use while they run; backend == cuda only.
+  std::byte* workspace = nullptr;
+  std::int64_t workspace_bytes = 0;
 };
 
 /// Non-owning, contiguous batch N x C x H x W.

@@ -3,24 +3,62 @@
 
 #include "assay/core/device.hpp"
 #include "assay/core/error.hpp"
-#if defined(__CUDACC__)
-#include <cuda_runtime.h>
-#endif
+#include "assay/core/kernel.hpp"
 
-// A team works on one row (a sample, a lane, a chunk). The same functor runs on a CPU thread (SerialTeam) and on a CUDA
-// block (BlockTeam), and both add floating-point numbers in the same order:
-//   - element i of each/sum/max/count belongs to worker i % 256, so a worker may read what it wrote in an earlier call
-//     at the same index without a sync(); reading another worker's element needs one.
-//   - sum: per segment of 32 Ki elements, 256 strided partial sums and a fixed tree; segments are added in order.
+// A team works on one row (a sample, a lane, a chunk). The same functor runs on a CPU thread (SerialTeam), on a CUDA
+// block, and for long rows on several blocks (BlockTeam); all add floating-point numbers in the same order:
+//   - element i belongs to worker (i / 4) % 256, so a worker may read what it wrote in an earlier call at the same
+//   index
+//     without a sync(); reading another worker's element needs one. Four at a time, so that loads have 128 bits.
+//   - sum: per segment of 32 Ki elements, 1,024 strided partial sums, four of them to a worker, and a fixed tree;
+//     segments are added in order.
 namespace assay {
 
 constexpr int kTeamWidth = 256;
+constexpr int kTeamElements = 4 * kTeamWidth;
 constexpr std::int64_t kSegment = 32 * 1024;
-static_assert(kSegment % kTeamWidth == 0);
+static_assert(kSegment % kTeamElements == 0);
+
+/// Four consecutive elements of a row, the first one's index a multiple of four.
+template <class T>
+struct alignas(4 * sizeof(T)) Quad {
+  T v[4];
+};
+
+namespace quads {
+
+template <class T>
+ASSAY_HD bool aligned(const T* at) {
+  return reinterpret_cast<std::uintptr_t>(at) % sizeof(Quad<T>) == 0;
+}
+template <class T>
+ASSAY_HD Quad<T> load(const T* at) {
+  return *reinterpret_cast<const Quad<T>*>(at);
+}
+template <class T>
+ASSAY_HD void store(T* at, const Quad<T>& quad) {
+  *reinterpret_cast<Quad<T>*>(at) = quad;
+}
+/// Element by element, the first `count` of them; the others are zero.
+template <class T>
+ASSAY_HD Quad<T> gather(const T* at, std::int64_t count) {
+  Quad<T> quad{};
+  for (int k = 0; k < 4; ++k)
+    if (k < count) quad.v[k] = at[k];
+  return quad;
+}
+template <class T>
+ASSAY_HD void scatter(T* at, const Quad<T>& quad, std::int64_t count) {
+  for (int k = 0; k < 4; ++k)
+    if (k < count) at[k] = quad.v[k];
+}
+
+}  // namespace quads
 
 /// The CPU's team: one thread, plain loops that the compiler vectorises.
 class SerialTeam {
  public:
+  /// f(i) for i in [0, n).
   template <class F>
   ASSAY_HD void each(std::int64_t n, const F& f) const {
 #if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
@@ -29,24 +67,48 @@ class SerialTeam {
     for (std::int64_t i = 0; i < n; ++i) f(i);
   }
 
+  /// out[i] = f(in[i]...) for i in [0, n); `out` may be one of `in`.
+  template <class T, class F, class... In>
+  ASSAY_HD void map(std::int64_t n, T* out, const F& f, const In*... in) const {
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#pragma GCC ivdep
+#endif
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(in[i]...);
+  }
+
+  /// The same four at a time: f(q, quads of in...) is the Quad<T> for out[4 q .. 4 q + 3]. What it gives for elements
+  /// past n is dropped.
+  template <class T, class F, class... In>
+  ASSAY_HD void map_quads(std::int64_t n, T* out, const F& f, const In*... in) const {
+    for (std::int64_t i = 0; i < n; i += 4) quads::scatter(out + i, f(i / 4, quads::gather(in + i, n - i)...), n - i);
+  }
+
   template <class F>
   ASSAY_HD auto sum(std::int64_t n, const F& f) const {
     using T = decltype(f(std::int64_t{0}));
     T total{};
     for (std::int64_t first = 0; first < n; first += kSegment) {
       const std::int64_t end = first + kSegment < n ? first + kSegment : n;
-      T partial[kTeamWidth] = {};
-      std::int64_t i = first;
-      for (; i + kTeamWidth <= end; i += kTeamWidth)
-        for (int k = 0; k < kTeamWidth; ++k) partial[k] += f(i + k);
-      for (int k = 0; i < end; ++i, ++k) partial[k] += f(i);
       int width = kTeamWidth;
-      while (width / 2 >= end - first) width /= 2;  // the rest is zeros
+      while (width > 1 && 2 * width >= end - first) width /= 2;  // the other workers have nothing but zeros
+      T partial[kTeamElements];
+      for (int k = 0; k < 4 * width; ++k) partial[k] = T{};
+      std::int64_t i = first;
+      for (; i + kTeamElements <= end; i += kTeamElements)
+        for (int k = 0; k < kTeamElements; ++k) partial[k] += f(i + k);
+      for (int k = 0; i < end; ++i, ++k) partial[k] += f(i);
+      for (int k = 0; k < width; ++k)
+        partial[k] = (partial[4 * k] + partial[4 * k + 1]) + (partial[4 * k + 2] + partial[4 * k + 3]);
       for (int half = width / 2; half > 0; half /= 2)
         for (int k = 0; k < half; ++k) partial[k] += partial[k + half];
       total += partial[0];
     }
     return total;
+  }
+  /// The sum of f(in[i]...).
+  template <class F, class... In>
+  ASSAY_HD auto sum_of(std::int64_t n, const F& f, const In*... in) const {
+    return sum(n, [=](std::int64_t i) { return f(in[i]...); });
   }
 
   /// The largest f(i); NaN never wins. `lowest` for n = 0.
@@ -59,107 +121,301 @@ class SerialTeam {
     }
     return best;
   }
+  /// The largest f(in[i]...).
+  template <class T, class F, class... In>
+  ASSAY_HD T max_of(std::int64_t n, T lowest, const F& f, const In*... in) const {
+    return max(n, lowest, [=](std::int64_t i) { return f(in[i]...); });
+  }
 
   template <class P>
   ASSAY_HD std::int64_t count(std::int64_t n, const P& p) const {
     return sum(n, [&](std::int64_t i) { return static_cast<std::int64_t>(p(i) ? 1 : 0); });
   }
 
+  /// Runs f on one worker; what it writes is visible to all afterwards, what they read before is not overtaken.
   template <class F>
   ASSAY_HD void once(const F& f) const {
     f();
   }
+  /// What any worker wrote before is visible to all afterwards.
   ASSAY_HD void sync() const {}
 };
 
-#if defined(__CUDACC__)
-#define ASSAY_BLOCK __device__
-#else
-#define ASSAY_BLOCK
-#endif
+#if defined(ASSAY_DEVICE_PATH)
 
-/// A team of kTeamWidth workers that share memory and a barrier. `Block` gives worker() (0..255), sync() and shared()
-/// (kTeamWidth * 8 bytes): a CUDA block on the device, threads in tests.
+/// A team of kTeamWidth threads, the block's, or of several such blocks. Its Block is one of the two below.
 template <class Block>
 class BlockTeam {
  public:
-  ASSAY_BLOCK explicit BlockTeam(Block& block) : block_(block) {}
+  __device__ explicit BlockTeam(const Block& block) : block_(block) {}
 
   template <class F>
-  ASSAY_BLOCK void each(std::int64_t n, const F& f) const {
-    for (std::int64_t i = block_.worker(); i < n; i += kTeamWidth) f(i);
+  __device__ void each(std::int64_t n, const F& f) {
+    own_quads(n, [&](std::int64_t i) {
+      for (std::int64_t k = i; k < i + 4 && k < n; ++k) f(k);
+    });
+  }
+
+  template <class T, class F, class... In>
+  __device__ void map(std::int64_t n, T* out, const F& f, const In*... in) {
+    map_quads(
+        n, out,
+        [&](std::int64_t, const Quad<In>&... x) {
+          Quad<T> y;
+          for (int k = 0; k < 4; ++k) y.v[k] = f(x.v[k]...);
+          return y;
+        },
+        in...);
+  }
+
+  template <class T, class F, class... In>
+  __device__ void map_quads(std::int64_t n, T* out, const F& f, const In*... in) {
+    const bool whole = (quads::aligned(out) && ... && quads::aligned(in));
+    own_quads(n, [&](std::int64_t i) {
+      if (whole && i + 4 <= n)
+        quads::store(out + i, f(i / 4, quads::load(in + i)...));
+      else
+        quads::scatter(out + i, f(i / 4, quads::gather(in + i, n - i)...), n - i);
+    });
   }
 
   template <class F>
-  ASSAY_BLOCK auto sum(std::int64_t n, const F& f) const {
+  __device__ auto sum(std::int64_t n, const F& f) {
     using T = decltype(f(std::int64_t{0}));
-    T total{};
-    for (std::int64_t first = 0; first < n; first += kSegment) {
+    return sum_quads<T>(n, [&](std::int64_t i, T* partial) {
+      for (int k = 0; k < 4; ++k)
+        if (i + k < n) partial[k] += f(i + k);
+    });
+  }
+  template <class F, class... In>
+  __device__ auto sum_of(std::int64_t n, const F& f, const In*... in) {
+    using T = decltype(f(*in...));
+    const bool whole = (quads::aligned(in) && ...);
+    return sum_quads<T>(n, [&](std::int64_t i, T* partial) {
+      if (whole && i + 4 <= n)
+        add(partial, f, quads::load(in + i)...);
+      else
+        for (int k = 0; k < 4; ++k)
+          if (i + k < n) partial[k] += f(in[i + k]...);
+    });
+  }
+
+  template <class T, class F>
+  __device__ T max(std::int64_t n, T lowest, const F& f) {
+    T best = lowest;
+    each(n, [&](std::int64_t i) {
+      const T v = f(i);
+      best = v > best ? v : best;
+    });
+    return whole_max(best);
+  }
+  template <class T, class F, class... In>
+  __device__ T max_of(std::int64_t n, T lowest, const F& f, const In*... in) {
+    const bool whole = (quads::aligned(in) && ...);
+    T best = lowest;
+    own_quads(n, [&](std::int64_t i) {
+      if (whole && i + 4 <= n) {
+        raise(best, f, quads::load(in + i)...);
+      } else {
+        for (int k = 0; k < 4; ++k) {
+          const T v = i + k < n ? f(in[i + k]...) : lowest;
+          best = v > best ? v : best;
+        }
+      }
+    });
+    return whole_max(best);
+  }
+
+  template <class P>
+  __device__ std::int64_t count(std::int64_t n, const P& p) {
+    return sum(n, [&](std::int64_t i) { return static_cast<std::int64_t>(p(i) ? 1 : 0); });
+  }
+
+  template <class F>
+  __device__ void once(const F& f) {
+    block_.row_sync();
+    if (block_.part() == 0 && block_.worker() == 0) f();
+    block_.row_sync();
+  }
+  __device__ void sync() { block_.row_sync(); }
+
+ private:
+  /// f(i) for the first index of every quad that is this thread's.
+  template <class F>
+  __device__ void own_quads(std::int64_t n, const F& f) {
+    for (std::int64_t first = block_.part() * kSegment; first < n; first += block_.parts() * kSegment) {
       const std::int64_t end = first + kSegment < n ? first + kSegment : n;
-      T partial{};
-      for (std::int64_t i = first + block_.worker(); i < end; i += kTeamWidth) partial += f(i);
-      total += tree(partial, [](T a, T b) { return a + b; });
+      for (std::int64_t i = first + 4 * block_.worker(); i < end; i += kTeamElements) f(i);
+    }
+  }
+
+  template <class T, class F, class... In>
+  __device__ static void add(T* partial, const F& f, const Quad<In>&... x) {
+    for (int k = 0; k < 4; ++k) partial[k] += f(x.v[k]...);
+  }
+  template <class T, class F, class... In>
+  __device__ static void raise(T& best, const F& f, const Quad<In>&... x) {
+    for (int k = 0; k < 4; ++k) {
+      const T v = f(x.v[k]...);
+      best = v > best ? v : best;
+    }
+  }
+
+  /// f(i, partial) adds the elements of the quad at i to four partial sums.
+  template <class T, class F>
+  __device__ T sum_quads(std::int64_t n, const F& f) {
+    T total{};
+    T* const joined = block_.template partials<T>();
+    for (std::int64_t s = block_.part(); s * kSegment < n; s += block_.parts()) {
+      const std::int64_t first = s * kSegment, end = first + kSegment < n ? first + kSegment : n;
+      T partial[4] = {};
+      for (std::int64_t i = first + 4 * block_.worker(); i < end; i += kTeamElements) f(i, partial);
+      const T sum = tree((partial[0] + partial[1]) + (partial[2] + partial[3]), [](T a, T b) { return a + b; });
+      if constexpr (Block::kWide) {
+        if (block_.worker() == 0) joined[s] = sum;
+      } else {
+        total += sum;
+      }
+    }
+    if constexpr (Block::kWide) {
+      block_.row_sync();
+      for (std::int64_t s = 0; s * kSegment < n; ++s) total += joined[s];
     }
     return total;
   }
 
-  template <class T, class F>
-  ASSAY_BLOCK T max(std::int64_t n, T lowest, const F& f) const {
-    T best = lowest;
-    for (std::int64_t i = block_.worker(); i < n; i += kTeamWidth) {
-      const T v = f(i);
-      best = v > best ? v : best;
+  template <class T>
+  __device__ T whole_max(T mine) {
+    T best = tree(mine, [](T a, T b) { return b > a ? b : a; });
+    if constexpr (Block::kWide) {
+      T* const joined = block_.template partials<T>();
+      if (block_.worker() == 0) joined[block_.part()] = best;
+      block_.row_sync();
+      for (int p = 0; p < block_.parts(); ++p) best = joined[p] > best ? joined[p] : best;
     }
-    return tree(best, [](T a, T b) { return b > a ? b : a; });
+    return best;
   }
 
-  template <class P>
-  ASSAY_BLOCK std::int64_t count(std::int64_t n, const P& p) const {
-    return sum(n, [&](std::int64_t i) { return static_cast<std::int64_t>(p(i) ? 1 : 0); });
-  }
-
-  /// Runs f on one worker; what it writes is visible to all afterwards, what they read before is not overtaken.
-  template <class F>
-  ASSAY_BLOCK void once(const F& f) const {
-    block_.sync();
-    if (block_.worker() == 0) f();
-    block_.sync();
-  }
-  ASSAY_BLOCK void sync() const { block_.sync(); }
-
- private:
+  /// Folds the block's values, the upper half onto the lower one until one is left; every thread gets it.
   template <class T, class Op>
-  ASSAY_BLOCK T tree(T mine, const Op& op) const {
+  __device__ T tree(T mine, const Op& op) {
     static_assert(sizeof(T) <= 8);
-    T* const partial = static_cast<T*>(block_.shared());
-    partial[block_.worker()] = mine;
+    constexpr int kWarp = 32;
+    T* const slot = block_.template shared<T>();
+    const int worker = block_.worker();
+    slot[worker] = mine;
     block_.sync();
-    for (int half = kTeamWidth / 2; half > 0; half /= 2) {
-      if (block_.worker() < half)
-        partial[block_.worker()] = op(partial[block_.worker()], partial[block_.worker() + half]);
-      block_.sync();
+    if (worker < kWarp) {
+      const T* own = slot + worker;
+      T folded = op(op(op(own[0], own[128]), op(own[64], own[192])), op(op(own[32], own[160]), op(own[96], own[224])));
+      for (int half = kWarp / 2; half > 0; half /= 2) folded = op(folded, __shfl_down_sync(~0u, folded, half));
+      if (worker == 0) slot[0] = folded;
     }
-    const T result = partial[0];
-    block_.sync();  // the next reduction writes here
-    return result;
+    block_.sync();
+    return slot[0];
   }
-  Block& block_;
+
+  Block block_;
 };
 
-#if defined(__CUDACC__)
-struct CudaBlock {
-  void* memory;
+/// One block on a row.
+class SoloBlock {
+ public:
+  static constexpr bool kWide = false;
+  __device__ explicit SoloBlock(double* memory) : memory_(memory) {}
   __device__ int worker() const { return static_cast<int>(threadIdx.x); }
+  __device__ static constexpr int part() { return 0; }
+  __device__ static constexpr int parts() { return 1; }
   __device__ void sync() const { __syncthreads(); }
-  __device__ void* shared() const { return memory; }
+  __device__ void row_sync() const { __syncthreads(); }
+  /// Two arrays of kTeamWidth in turn: the barriers within a reduction part it from the one before the last.
+  template <class T>
+  __device__ T* shared() {
+    turn_ ^= 1;
+    return reinterpret_cast<T*>(memory_ + turn_ * kTeamWidth);
+  }
+  template <class T>
+  __device__ T* partials() const {
+    return nullptr;
+  }
+
+ private:
+  double* memory_;
+  int turn_ = 0;
+};
+
+/// Where the blocks of one row meet, in device memory.
+struct Meeting {
+  unsigned arrived;  ///< zero at launch
+  unsigned unused;
+  // Followed by two arrays of `joined` doubles, used in turn as those of SoloBlock.
+
+  ASSAY_HD static std::int64_t bytes(std::int64_t joined) { return 8 + 2 * 8 * joined; }
+};
+
+/// One of `parts` blocks on a row. All of them must be on the device at once: a cooperative launch.
+class WideBlock {
+ public:
+  static constexpr bool kWide = true;
+  __device__ WideBlock(double* memory, int part, int parts, Meeting* meeting, std::int64_t joined)
+      : solo_(memory), meeting_(meeting), joined_(joined), part_(part), parts_(parts) {}
+  __device__ int worker() const { return solo_.worker(); }
+  __device__ int part() const { return part_; }
+  __device__ int parts() const { return parts_; }
+  __device__ void sync() const { solo_.sync(); }
+  __device__ void row_sync() {
+    __syncthreads();
+    expected_ += static_cast<unsigned>(parts_);
+    if (worker() == 0) {
+      arrive(&meeting_->arrived);
+      while (arrivals(&meeting_->arrived) < expected_) __nanosleep(100);
+    }
+    __syncthreads();
+  }
+  template <class T>
+  __device__ T* shared() {
+    return solo_.shared<T>();
+  }
+  template <class T>
+  __device__ T* partials() {
+    turn_ ^= 1;
+    return reinterpret_cast<T*>(reinterpret_cast<double*>(meeting_ + 1) + turn_ * joined_);
+  }
+
+ private:
+  SoloBlock solo_;
+  Meeting* meeting_;
+  std::int64_t joined_;
+  int part_, parts_;
+  unsigned expected_ = 0;
+  int turn_ = 0;
 };
 
 template <class F>
 __global__ void __launch_bounds__(kTeamWidth) team_kernel(std::int64_t rows, F f) {
-  __shared__ double memory[kTeamWidth];
-  CudaBlock block{memory};
-  BlockTeam<CudaBlock> team(block);
+  ASSAY_SHARED(double, memory, 2 * kTeamWidth);
+  BlockTeam<SoloBlock> team{SoloBlock(memory)};
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) f(team, row);
+}
+
+template <class F>
+__global__ void __launch_bounds__(kTeamWidth)
+    wide_team_kernel(int parts, std::byte* meetings, std::int64_t joined, F f) {
+  ASSAY_SHARED(double, memory, 2 * kTeamWidth);
+  const int row = static_cast<int>(blockIdx.x) / parts, part = static_cast<int>(blockIdx.x) % parts;
+  auto* const meeting = reinterpret_cast<Meeting*>(meetings + row * Meeting::bytes(joined));
+  BlockTeam<WideBlock> team{WideBlock(memory, part, parts, meeting, joined)};
+  f(team, std::int64_t{row});
+}
+
+/// How many blocks of `kernel` the current device holds at once.
+template <class Kernel>
+int resident_blocks(Kernel kernel) {
+  int device = 0, processors = 0, each = 0;
+  ASSAY_CUDA_CHECK(cudaGetDevice(&device));
+  ASSAY_CUDA_CHECK(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+  ASSAY_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, kTeamWidth, 0));
+  return processors * each;
 }
 #endif
 
@@ -168,11 +424,13 @@ __global__ void __launch_bounds__(kTeamWidth) team_kernel(std::int64_t rows, F f
 template <class F>
 void for_each_team(const Exec& exec, std::int64_t rows, const F& f) {
   if (rows == 0) return;  // a grid of 0 blocks is a launch error
-#if defined(__CUDACC__)
+#if defined(ASSAY_DEVICE_PATH)
   if (exec.backend == Backend::cuda) {
-    const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(rows, 65535));
-    team_kernel<<<blocks, kTeamWidth, 0, exec.stream>>>(rows, f);
-    ASSAY_CUDA_CHECK(cudaGetLastError());
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(std::min<std::int64_t>(rows, 65535)));
+    config.blockDim = dim3(kTeamWidth);
+    config.stream = exec.stream;
+    ASSAY_CUDA_CHECK(cudaLaunchKernelEx(&config, team_kernel<F>, rows, f));
     return;
   }
 #else
@@ -183,6 +441,35 @@ void for_each_team(const Exec& exec, std::int64_t rows, const F& f) {
     SerialTeam team;
     f(team, row);
   }
+}
+
+/// The same for rows of up to `length` elements: on the CUDA backend several blocks share a row where rows are longer
+/// than a segment and too few to fill the device. The results do not depend on how many.
+template <class F>
+void for_each_row(const Exec& exec, std::int64_t rows, [[maybe_unused]] std::int64_t length, const F& f) {
+#if defined(ASSAY_DEVICE_PATH)
+  const std::int64_t segments = (length + kSegment - 1) / kSegment;
+  if (exec.backend == Backend::cuda && rows > 0 && segments > 1) {
+    const std::int64_t parts = std::min(segments, resident_blocks(wide_team_kernel<F>) / rows);
+    const std::int64_t bytes = rows * Meeting::bytes(segments);
+    if (parts > 1 && bytes <= exec.workspace_bytes) {
+      ASSAY_CUDA_CHECK(cudaMemsetAsync(exec.workspace, 0, static_cast<std::size_t>(bytes), exec.stream));
+      cudaLaunchAttribute together{};
+      together.id = cudaLaunchAttributeCooperative;
+      together.val.cooperative = 1;
+      cudaLaunchConfig_t config{};
+      config.gridDim = dim3(static_cast<unsigned>(rows * parts));
+      config.blockDim = dim3(kTeamWidth);
+      config.stream = exec.stream;
+      config.attrs = &together;
+      config.numAttrs = 1;
+      ASSAY_CUDA_CHECK(
+          cudaLaunchKernelEx(&config, wide_team_kernel<F>, static_cast<int>(parts), exec.workspace, segments, f));
+      return;
+    }
+  }
+#endif
+  for_each_team(exec, rows, f);
 }
 
 /// Adds to a 64-bit counter that other teams add to as well. Exact, so the order doesn't matter.
