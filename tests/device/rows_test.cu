@@ -1,0 +1,64 @@
+// The engine's own launches (core/rows.hpp) that no unit of the other tests takes all branches of.
+#include <limits>
+
+#include "core/rows.hpp"
+#include "device/device.hpp"
+#include "images.hpp"
+
+namespace assay {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
+
+class Rows : public BothBackends {};
+
+TEST_F(Rows, HaveTheLumaOfTheCpu) {
+  const DataSet colours = float_data(2, 3, 9, 13, 0.f, 1.f, 2);
+  const auto run = [&](const Exec& exec) {
+    const Held<float> rgb(exec, colours.floats), gray(exec, std::vector<float>(colours.floats.size() / 3));
+    luma(exec, rgb.data(), {gray.data(), 2, 1, 9, 13});
+    return gray.fetch();
+  };
+  const auto expected = run(cpu);
+  in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+}
+
+TEST_F(Rows, HaveTheScoresOfTheCpu) {
+  // Ordinary, sure and wrong, a tie, and broken ones.
+  const std::vector<float> p = {0.2f, 0.5f, 0.3f, /**/ 1.f,  0.f, 0.f,   /**/ 0.4f, 0.4f, 0.2f,
+                                kNan, 0.5f, 0.5f, /**/ 1.5f, 0.f, -0.5f, /**/ 0.f,  0.f,  1.f};
+  const std::vector<float> z = {0.f,  2.f, 1.f, /**/ 90.f,      -90.f, 0.f, /**/ 2.f, 2.f,        0.f,
+                                kNan, 0.f, 0.f, /**/ kInfinity, 0.f,   0.f, /**/ 1.f, -kInfinity, 0.f};
+  const std::vector<std::uint16_t> labels = {1, 1, 0, 1, 1, 2}, known = {0, SampleRow::fooled_any, 0, 0, 0, 0};
+  const auto run = [&](const Exec& exec) {
+    const Held<float> probabilities(exec, p), logits(exec, z);
+    const Held<std::uint16_t> label(exec, labels), flags(exec, known);
+    const Held<SampleRow> a(exec, std::vector<SampleRow>(6)), b(exec, std::vector<SampleRow>(6));
+    score_probabilities(exec, 6, 3, probabilities.data(), label.data(), a.data());
+    score_logits(exec, 6, 3, logits.data(), label.data(), flags.data(), b.data());
+    std::vector<SampleRow> all = a.fetch();
+    for (const SampleRow& row : b.fetch()) all.push_back(row);
+    return all;
+  };
+  const auto expected = run(cpu);
+  EXPECT_TRUE(expected[3].has(SampleRow::undecided));
+  EXPECT_EQ(expected[1].nll, kInfinity);
+  in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+}
+
+TEST_F(Rows, FindTheGradientsThatTheCpuFindsBroken) {
+  for (const std::int64_t dim : {300, 40001})
+    for (const float poison : {0.f, kNan, kInfinity}) {
+      std::vector<float> gradient(static_cast<std::size_t>(2 * dim), 1.f);
+      gradient.back() = poison;
+      const Held<float> held(cuda, gradient);
+      const Held<std::uint16_t> flags(cuda, {0, SampleRow::fooled_any});
+      check_gradients(cuda, 2, dim, held.data(), flags.data());
+      const std::uint16_t broken = poison == 0.f ? 0 : SampleRow::undecided;
+      EXPECT_EQ(flags.fetch(),
+                (std::vector<std::uint16_t>{0, static_cast<std::uint16_t>(SampleRow::fooled_any | broken)}));
+    }
+}
+
+}  // namespace
+}  // namespace assay
