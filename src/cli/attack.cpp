@@ -5,7 +5,6 @@
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
-#include "torch/script_model.hpp"
 
 namespace assay::cli {
 namespace {
@@ -33,10 +32,11 @@ double distance(const std::string& norm, const DataSet& data, std::int64_t sampl
 
 ExitCode attack(const Options& options, const Params& given) {
   const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
-  const Exec exec = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
+  const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
+  const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
-  const auto model = load_model(options.model_options.spec(options.model), data, options.batch, true);
+  const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   handle_signals();
   std::vector<float> points;

@@ -13,6 +13,7 @@
 #include "engine/plan.hpp"
 #include "engine/run.hpp"
 #include "engine/store.hpp"
+#include "torch/script_model.hpp"
 
 // The command line: parses and checks, calls the library, prints. stdout has results, stderr progress and messages.
 namespace assay::cli {
@@ -52,23 +53,32 @@ struct DeviceOptions {
 };
 void add_device_options(CLI::App& app, DeviceOptions& options);
 
-/// "auto", "cpu", "cuda" or "cuda:N" as an Exec; says on stderr what auto chose. Throws assay::Error: exit 69 when CUDA
-/// is asked for and not there, exit 2 for another word.
-Exec choose_device(const std::string& device);
+/// Where a verb computes. Made before, and destroyed after, all that has memory there.
+struct Device {
+  std::unique_ptr<CudaDevice> cuda;  ///< null: the CPU
+  Exec exec() const { return cuda ? cuda->exec() : Exec{}; }
+  /// For a plan: what decides bits on it, its kind among them.
+  std::map<std::string, std::string> numerics() const;
+};
+
+/// "auto", "cpu", "cuda" or "cuda:N", opened; says on stderr what auto chose. Throws assay::Error: exit 69 when CUDA is
+/// asked for and not there, exit 2 for another word.
+Device choose_device(const std::string& device);
 
 /// A sweep with everything that a plan needs.
 struct Prepared {
+  Device device;
   Sweep sweep;
   DataSet data;
   Plan plan;
-  Exec exec;
 };
 /// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan, whose thread count is then
 /// taken unless --threads is given.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
 
 /// Loads and probes a model; prints its hash and notes to stderr.
-std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients);
+std::unique_ptr<Model> load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
+                                  bool gradients);
 
 /// What the run's progress says, on a terminal redrawn in place and otherwise a plain line every 30 s.
 class Progress final : public RunObserver {
@@ -84,7 +94,7 @@ class Progress final : public RunObserver {
 };
 
 /// Versions, device and class, for run-info.json and doctor.
-nlohmann::json environment();
+nlohmann::json environment(const Device& device);
 
 /// Merges `plan` in `store`, writes every sink's file, prints the table or JSON; exit code 0
 /// or 3.

@@ -7,13 +7,20 @@
 #include <cstdlib>
 
 #include "cli/cli.hpp"
-#include "torch/script_model.hpp"
 
 namespace assay::cli {
 namespace {
 
-/// The device part of a numerics class. Only this build's CPU backend exists here; "auto" therefore takes it.
-constexpr const char* kCpu = "cpu";
+/// N of "cuda:N", 0 of "cuda".
+int device_index(const std::string& device) {
+  if (device == "cuda") return 0;
+  int index = -1;
+  const char *end = device.data() + device.size(), *last = nullptr;
+  if (device.starts_with("cuda:")) last = std::from_chars(device.data() + 5, end, index).ptr;
+  if (last != end || index < 0)
+    throw Error(ExitCode::usage, "unknown device '" + device + "'", "expected auto, cpu, cuda or cuda:N");
+  return index;
+}
 
 }  // namespace
 
@@ -23,27 +30,34 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->check(CLI::Range(1, 4096));
 }
 
-Exec choose_device(const std::string& device) {
-  if (device == kCpu) return {};
-  if (device != "auto" && device != "cuda" && !device.starts_with("cuda:"))
-    throw Error(ExitCode::usage, "unknown device '" + device + "'", "expected auto, cpu, cuda or cuda:N");
-  std::string why_not;
-  if (!cuda_available(why_not)) {
-    if (device == "auto") {
-      fmt::print(stderr, "device: cpu ({})\n", why_not);
-      return {};
-    }
-    throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not,
-                "use --device cpu or --device auto");
+std::map<std::string, std::string> Device::numerics() const {
+  if (cuda) return cuda->numerics();
+  auto numerics = torch_numerics();
+  numerics["device"] = "cpu";
+  return numerics;
+}
+
+Device choose_device(const std::string& device) {
+  if (device == "cpu") return {};
+  const bool automatic = device == "auto";
+  const int index = automatic ? 0 : device_index(device);
+  if (const std::string why_not = cuda_survey().why_not(index); !why_not.empty()) {
+    if (!automatic)
+      throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not,
+                  "use --device cpu or --device auto");
+    fmt::print(stderr, "device: cpu (no CUDA device: {})\n", why_not);
+    return {};
   }
-  throw Error(ExitCode::internal, "a CUDA device was found by a build without the CUDA backend");
+  Device open{std::make_unique<CudaDevice>(index)};
+  if (automatic) fmt::print(stderr, "device: {}\n", open.cuda->describe());
+  return open;
 }
 
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out) {
   Prepared p;
   p.sweep = read_sweep(config);
   if (!options.device.empty()) p.sweep.device = options.device;
-  p.exec = choose_device(p.sweep.device);
+  p.device = choose_device(p.sweep.device);
   int threads = options.threads;
   if (threads == 0 && !out.empty())
     if (const auto there = Store(out).plan()) threads = static_cast<int>(there->threads);
@@ -52,25 +66,26 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   p.data = load_data(p.sweep.source, p.sweep.base);
   std::vector<std::string> digests;
   for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
-  auto numerics = torch_numerics();
-  numerics["device"] = kCpu;
-  p.plan = make_plan(p.sweep, p.data, digests, numerics, threads);
+  p.plan = make_plan(p.sweep, p.data, digests, p.device.numerics(), threads);
   return p;
 }
 
-std::unique_ptr<Model> load_model(const ModelSpec& spec, const DataSet& data, std::int64_t batch, bool gradients) {
-  LoadedModel loaded = load_script_model(spec, data, static_cast<int>(batch), gradients);
+std::unique_ptr<Model> load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
+                                  bool gradients) {
+  LoadedModel loaded = load_script_model(exec, spec, data, static_cast<int>(batch), gradients);
   say(fmt::format("model {}: {}, sha256 {}", spec.name, spec.path.filename().string(), loaded.sha256));
   for (const std::string& note : loaded.notes) say("note: " + note);
   return std::move(loaded.model);
 }
 
-nlohmann::json environment() {
+nlohmann::json environment(const Device& device) {
+  nlohmann::json backends = {"cpu"};
+  if (cuda_survey().built) backends.push_back("cuda");
   return {{"version", ASSAY_VERSION},
-          {"numerics", torch_numerics()},
+          {"numerics", device.numerics()},
           {"processors", omp_get_num_procs()},
-          {"device", kCpu},
-          {"backends", {kCpu}}};
+          {"device", device.cuda ? device.cuda->describe() : "cpu"},
+          {"backends", backends}};
 }
 
 ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {

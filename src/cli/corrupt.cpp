@@ -4,7 +4,6 @@
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
-#include "torch/script_model.hpp"
 
 namespace assay::cli {
 namespace {
@@ -22,7 +21,7 @@ ExitCode corrupt(const Options& options) {
   const Perturbation p =
       check_perturbation(Perturbation::Kind::corruption, options.name,
                          {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
-  const Exec exec = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
+  const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   if (options.device.threads > 0) set_threads(options.device.threads);
   const DataSet data = load_data(options.data, ".");
   CorruptRequest request;
@@ -42,7 +41,7 @@ ExitCode corrupt(const Options& options) {
   handle_signals();
   CorruptedImages images;
   try {
-    images = corrupt_images(exec, data, request, stop_flag());
+    images = corrupt_images(device.exec(), data, request, stop_flag());
   } catch (const Interrupted&) {
     throw Error(ExitCode::interrupted, "interrupted; nothing was written");
   }

@@ -2,7 +2,6 @@
 
 #include "assay/source.hpp"
 #include "cli/cli.hpp"
-#include "torch/script_model.hpp"
 
 namespace assay::cli {
 namespace {
@@ -12,11 +11,40 @@ struct Options {
   bool json = false;
 };
 
+nlohmann::json cuda_report() {
+  const CudaSurvey& survey = cuda_survey();
+  nlohmann::json devices = nlohmann::json::array();
+  for (std::size_t i = 0; i < survey.devices.size(); ++i) {
+    const CudaDeviceInfo& device = survey.devices[i];
+    devices.push_back({{"name", device.name},
+                       {"compute_capability", device.capability()},
+                       {"memory", device.memory},
+                       {"reason", survey.why_not(static_cast<int>(i))}});
+  }
+  const auto version = [](int number) { return number > 0 ? nlohmann::json(cuda_version(number)) : nlohmann::json(); };
+  return {{"available", survey.why_not(0).empty()},
+          {"reason", survey.why_not(0)},
+          {"driver", version(survey.driver)},
+          {"runtime", version(survey.runtime)},
+          {"devices", devices}};
+}
+
+void print_cuda() {
+  const CudaSurvey& survey = cuda_survey();
+  if (survey.devices.empty()) fmt::print("cuda       no device: {}\n", survey.why_none);
+  for (int i = 0; i < static_cast<int>(survey.devices.size()); ++i) {
+    const std::string why_not = survey.why_not(i);
+    fmt::print("cuda       {}\n", why_not.empty() ? survey.devices[static_cast<std::size_t>(i)].describe(i) : why_not);
+  }
+  if (survey.runtime > 0)
+    fmt::print("cuda       runtime {}, driver {}\n", cuda_version(survey.runtime),
+               survey.driver > 0 ? "for " + cuda_version(survey.driver) : "none");
+}
+
 ExitCode doctor(const Options& options) {
-  if (!options.device.device.empty() && options.device.device != "auto") choose_device(options.device.device);
-  nlohmann::json report = environment();
-  std::string why_not;
-  report["cuda"] = {{"available", cuda_available(why_not)}, {"reason", why_not}};
+  const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
+  nlohmann::json report = environment(device);
+  report["cuda"] = cuda_report();
   try {
     load_data("fashion_mnist", ".");
     report["fashion_mnist"] = "found";
@@ -29,9 +57,10 @@ ExitCode doctor(const Options& options) {
   }
   fmt::print("assay      {}\n", ASSAY_VERSION);
   for (const auto& [name, value] : report["numerics"].items())
-    fmt::print("{:<10} {}\n", name, value.get<std::string>());
+    if (name != "device") fmt::print("{:<10} {}\n", name, value.get<std::string>());
   fmt::print("processors {}\n", report["processors"].get<int>());
-  fmt::print("device     cpu; cuda: {}\n", why_not.empty() ? "available" : why_not);
+  fmt::print("device     {}\n", report["device"].get<std::string>());
+  print_cuda();
   fmt::print("demo data  {}\n", report["fashion_mnist"].get<std::string>());
   return ExitCode::done;
 }

@@ -40,7 +40,7 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
     files.push_back({{"name", p.plan.models[m].name}, {"path", models[m]}, {"sha256", p.plan.models[m].sha256}});
   return {{"schema", 1},
           {"plan_id", p.plan.id},
-          {"environment", environment()},
+          {"environment", environment(p.device)},
           {"threads", p.plan.threads},
           {"data", {{"source", p.plan.source}, {"sha256", p.plan.data_sha256}}},
           {"models", files},
@@ -107,7 +107,8 @@ ExitCode run(const Options& options) {
   bool gradients = false;
   for (const Perturbation& perturbation : p.sweep.perturbations)
     gradients = gradients || perturbation.kind == Perturbation::Kind::attack;
-  const auto load = [&](std::size_t m) { return load_model(p.sweep.models[m], p.data, p.plan.batch, gradients); };
+  const Exec exec = p.device.exec();
+  const auto load = [&](std::size_t m) { return load_model(exec, p.sweep.models[m], p.data, p.plan.batch, gradients); };
   // In a new folder before the claim: a model that is refused must not leave a plan there which the mended one, another
   // file, no longer fits.
   std::vector<std::unique_ptr<Model>> loaded(p.sweep.models.size());
@@ -121,7 +122,7 @@ ExitCode run(const Options& options) {
   RunSummary summary;
   {
     Progress progress;
-    summary = run_jobs(p.exec, p.plan, p.data, jobs, store, loader, stop_flag(), progress);
+    summary = run_jobs(exec, p.plan, p.data, jobs, store, loader, stop_flag(), progress);
   }
   std::vector<std::string> paths;
   for (const ModelSpec& spec : p.sweep.models) paths.push_back(spec.path.string());

@@ -16,7 +16,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from program import ROBUST, STANDARD, Case
+from program import ROBUST, ROOT, STANDARD, Case
 from program import attack, content, corruption, idx, identity, model, npy, run, sweep, units, write
 
 SIDE, IMAGES = 28, 20
@@ -54,6 +54,34 @@ class BadInput(Case):
         out = self.dir / "new"
         self.refused(code, says, "run", self.write_sweep(text), "--out", out)
         self.assertFalse(out.exists(), "what is mended would not fit the plan that was left")
+
+
+class FailedUnits(Case):
+    def test_units_that_fail_are_recorded_and_the_others_count(self) -> None:
+        """golden/fails_on_white.pt passes the probe of the first images and raises at image 40."""
+        n, white = 64, 40
+        pixels = bytearray(random.Random(1).randbytes(n * SIDE * SIDE))
+        pixels[white * SIDE * SIDE : (white + 1) * SIDE * SIDE] = b"\xff" * (SIDE * SIDE)
+        write(self.dir / "data/images.npy", npy("|u1", (n, SIDE, SIDE), bytes(pixels)))
+        write(self.dir / "data/labels.npy", npy("|u1", (n,), [i % 10 for i in range(n)]))
+        failing = ROOT / "tests/golden/fails_on_white.pt"
+        config = self.write_sweep(
+            f'batch = 16\n[data]\nsource = "npy:{self.dir / "data"}"\n[[model]]\nname = "m"\npath = "{failing}"\n'
+            + attack("fgsm", "epsilon = 0.01")
+        )
+        out = self.dir / "out"
+        result = self.done("run", config, "--out", out, code=3)
+        self.assertIn("an all-white image", result.stderr)
+        self.assertIn("2 of 8 units failed", result.stderr)
+        self.assertEqual(len(list((out / "failures").glob("*.json"))), 2)
+        self.assertEqual(len(units(out)), 6)
+        for cell in json.loads((out / "results.json").read_text())["cells"]:
+            self.assertEqual((cell["n"], cell["undecided"]), (n, 16))
+            self.assertIn("failed_units", cell["flags"])
+        before = identity(out)
+        self.done("run", config, "--out", out, code=3)
+        self.assertEqual(identity(out), before, "what succeeded is not computed again")
+        self.done("merge", out, code=3)
 
 
 class Config(BadInput):
