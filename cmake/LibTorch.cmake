@@ -2,7 +2,7 @@
 #
 # ASSAY_LIBTORCH: a folder that holds include/ and lib/ (an unpacked LibTorch, or torch/ of a wheel). Default: the wheel
 # in .venv, which `./run build` installs from requirements/libtorch.txt.
-# Defines assay::torch (libtorch_cpu and libc10).
+# Defines assay::torch (libtorch_cpu and libc10); Cuda.cmake adds its CUDA half.
 
 if(NOT ASSAY_LIBTORCH)
   file(GLOB wheels "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
