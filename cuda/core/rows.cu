@@ -16,12 +16,12 @@ struct GatherPixels {
     const std::int64_t from = sample[row];
     if (data.bytes.data != nullptr) {
       const std::int64_t dim = data.bytes.dim();
-      const std::uint8_t* in = data.bytes.data + from * dim;
+      const std::uint8_t* in = data.bytes.data + (from - data.first) * dim;
       float* to = out + row * dim;
       team.map(dim, to, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, in);
     } else {
       const std::int64_t dim = data.floats.dim();
-      const float* in = data.floats.data + from * dim;
+      const float* in = data.floats.data + (from - data.first) * dim;
       float* to = out + row * dim;
       team.map(dim, to, [](float v) { return v; }, in);
     }
@@ -38,7 +38,7 @@ struct GatherBytes {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
     const std::int64_t from = sample[row], dim = data.bytes.dim();
-    const std::uint8_t* in = data.bytes.data + from * dim;
+    const std::uint8_t* in = data.bytes.data + (from - data.first) * dim;
     std::uint8_t* to = out + row * dim;
     team.map(dim, to, [](std::uint8_t v) { return v; }, in);
     team.once([&] { label[row] = data.label[from]; });

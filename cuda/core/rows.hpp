@@ -7,11 +7,13 @@
 // All pointers are device memory; nothing here allocates or waits.
 namespace assay {
 
-/// The data set on the device: exactly one of bytes and floats, and the labels.
+/// Images of the data set on the device, all of them or those from `first` on: exactly one of bytes and floats. The
+/// labels are those of all samples.
 struct ResidentData {
   Images<const std::uint8_t> bytes;
   Images<const float> floats;
   const std::uint16_t* label = nullptr;
+  std::int64_t first = 0;
 };
 
 /// Row r becomes sample `sample[r]`: pixels in [0, 1] (bytes / 255) in `out` (rows x dim), label in `label`.

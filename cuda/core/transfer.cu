@@ -26,6 +26,59 @@ void copy(const Exec& exec, void* to, const void* from, std::size_t bytes, [[may
 
 }  // namespace
 
+#if defined(ASSAY_DEVICE_PATH)
+struct Uploader::Pinned {
+  void* data = nullptr;
+  cudaEvent_t copied = nullptr;  // the last copy out of `data` is done
+};
+#endif
+
+Uploader::Uploader(const Exec& exec, std::size_t chunk) : exec_(exec), chunk_(chunk) {
+#if defined(ASSAY_DEVICE_PATH)
+  if (exec_.backend == Backend::cuda) pinned_ = new Pinned[2];
+#endif
+}
+
+Uploader::~Uploader() {
+#if defined(ASSAY_DEVICE_PATH)
+  if (pinned_ == nullptr) return;
+  for (int i = 0; i < 2; ++i) {
+    // Freed memory must not be read by a copy under way; errors are of a device that was lost, which is said elsewhere.
+    if (pinned_[i].copied != nullptr) {
+      cudaEventSynchronize(pinned_[i].copied);
+      cudaEventDestroy(pinned_[i].copied);
+    }
+    if (pinned_[i].data != nullptr) cudaFreeHost(pinned_[i].data);
+  }
+  delete[] pinned_;
+#endif
+}
+
+void Uploader::upload(void* to, const void* from, std::size_t bytes) {
+#if defined(ASSAY_DEVICE_PATH)
+  if (exec_.backend == Backend::cuda) {
+    for (std::size_t at = 0; at < bytes; at += chunk_) {
+      const std::size_t part = bytes - at < chunk_ ? bytes - at : chunk_;
+      Pinned& pinned = pinned_[next_];
+      next_ ^= 1;
+      if (pinned.data == nullptr) {
+        ASSAY_CUDA_CHECK(cudaHostAlloc(&pinned.data, chunk_, cudaHostAllocDefault));
+        ASSAY_CUDA_CHECK(cudaEventCreateWithFlags(&pinned.copied, cudaEventDisableTiming));
+      } else {
+        ASSAY_CUDA_CHECK(cudaEventSynchronize(pinned.copied));
+      }
+      std::memcpy(pinned.data, static_cast<const std::byte*>(from) + at, part);
+      ASSAY_CUDA_CHECK(cudaMemcpyAsync(static_cast<std::byte*>(to) + at, pinned.data, part, cudaMemcpyHostToDevice,
+                                       exec_.stream));
+      ASSAY_CUDA_CHECK(cudaEventRecord(pinned.copied, exec_.stream));
+    }
+    return;
+  }
+#endif
+  require_cpu(exec_);
+  std::memcpy(to, from, bytes);
+}
+
 void upload(const Exec& exec, void* to, const void* from, std::size_t bytes) {
   copy(exec, to, from, bytes, Direction::to_device);
 }

@@ -5,7 +5,6 @@
 
 #include "assay/core/error.hpp"
 #include "assay/loss.hpp"
-#include "core/transfer.hpp"
 #include "engine/loaded_corruption.hpp"
 
 namespace assay {
@@ -56,32 +55,44 @@ Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, 
       batch_(std::max(batch, kFewestRows)),
       seed_(seed),
       stop_(stop),
+      uploader_(exec),
       work_(std::make_unique<Workspace>()) {
   work_->sample = {exec, batch_};
   work_->label = {exec, batch_};
   work_->flags = {exec, batch_};
   work_->pixels = {exec, batch_ * data.dim()};
-  const std::uint8_t* bytes = data.bytes.data();
-  const float* floats = data.floats.data();
-  const std::uint16_t* labels = data.labels.data();
-  if (exec.backend == Backend::cuda) {
-    const auto put = [&](auto& buffer, const auto& from) {
-      buffer = {exec, static_cast<std::int64_t>(from.size())};
-      upload(exec, buffer.data(), from.data(), from.size() * sizeof(from[0]));
-    };
-    put(resident_bytes_, data.bytes);
-    put(resident_floats_, data.floats);
-    put(resident_labels_, data.labels);
-    bytes = resident_bytes_.data();
-    floats = resident_floats_.data();
-    labels = resident_labels_.data();
+  const auto images = [&](const auto* pixels, bool there) {
+    return Images{there ? pixels : nullptr, data.n, data.c, data.h, data.w};
+  };
+  if (exec.backend == Backend::cpu) {
+    resident_.bytes = images(data.bytes.data(), !data.bytes.empty());
+    resident_.floats = images(data.floats.data(), !data.floats.empty());
+    resident_.label = data.labels.data();
+    return;
   }
-  resident_.bytes = {data.bytes.empty() ? nullptr : bytes, data.n, data.c, data.h, data.w};
-  resident_.floats = {data.floats.empty() ? nullptr : floats, data.n, data.c, data.h, data.w};
-  resident_.label = labels;
+  resident_labels_ = {exec, data.n};
+  uploader_.upload(resident_labels_.data(), data.labels.data(), data.labels.size() * sizeof(data.labels[0]));
+  resident_.label = resident_labels_.data();
+  streamed_ = data.bytes.size() + data.floats.size() * sizeof(float) > exec.memory->available() / 2;
+  if (!streamed_) place(0, data.n);
 }
 
 Evaluator::~Evaluator() = default;
+
+/// Brings the images of samples [lo, hi) to the device. The stream orders the copies behind what still reads the last
+/// ones.
+void Evaluator::place(std::int64_t lo, std::int64_t hi) {
+  const auto put = [&](auto& buffer, const auto& from, auto& there) {
+    if (from.empty()) return;
+    const std::int64_t size = (hi - lo) * data_.dim();
+    if (buffer.size() < size) buffer = {exec_, size};
+    uploader_.upload(buffer.data(), from.data() + lo * data_.dim(), static_cast<std::size_t>(size) * sizeof(from[0]));
+    there = {buffer.data(), hi - lo, data_.c, data_.h, data_.w};
+  };
+  put(resident_bytes_, data_.bytes, resident_.bytes);
+  put(resident_floats_, data_.floats, resident_.floats);
+  resident_.first = lo;
+}
 
 void Evaluator::check_stop() const {
   if (stop_.load(std::memory_order_relaxed)) throw Interrupted{};
@@ -129,6 +140,7 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
                                          const std::vector<Model*>& models) {
   const Clock::time_point began = Clock::now();
   std::vector<UnitResult> results(models.size());
+  if (streamed_) place(lo, hi);
   const CellKind kind = corruption == nullptr ? CellKind::clean : CellKind::corrupted;
   Workspace& work = *work_;
   work.hold(exec_, work.states, state_words(kind));
@@ -189,6 +201,7 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   const int classes = model.classes();
   const std::int64_t dim = data_.dim();
   UnitResult result;
+  if (streamed_) place(lo, hi);
   if (points != nullptr) points->resize(static_cast<std::size_t>((hi - lo) * dim));
 
   Workspace& work = *work_;

@@ -13,6 +13,7 @@
 #include "assay/source.hpp"
 #include "assay/sweep.hpp"
 #include "core/rows.hpp"
+#include "core/transfer.hpp"
 
 namespace assay {
 
@@ -33,6 +34,8 @@ struct UnitResult {
 
 /// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated before a unit's first
 /// batch, where an earlier unit has not left them; inside a unit nothing is allocated, and nothing waits but its end.
+/// The data set is resident on the device where it takes at most half of what is free there; else each unit's images
+/// are streamed there before its first batch.
 class Evaluator {
  public:
   Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
@@ -48,6 +51,7 @@ class Evaluator {
 
  private:
   struct Workspace;
+  void place(std::int64_t lo, std::int64_t hi);
   std::int64_t load_batch(std::int64_t first, std::int64_t hi);
   std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);
@@ -58,10 +62,12 @@ class Evaluator {
   std::int64_t batch_;
   std::uint64_t seed_;
   const StopFlag& stop_;
+  Uploader uploader_;
   Buffer<std::uint8_t> resident_bytes_;
   Buffer<float> resident_floats_;
   Buffer<std::uint16_t> resident_labels_;
   ResidentData resident_;
+  bool streamed_ = false;
   std::unique_ptr<Workspace> work_;
 };
 

@@ -99,6 +99,12 @@ class CudaMemory final : public Memory {
     }
   }
 
+  std::size_t available() const override {
+    std::size_t left = 0, total = 0;
+    ASSAY_CUDA_CHECK(cudaMemGetInfo(&left, &total));
+    return left;
+  }
+
  private:
   cudaStream_t stream_;
 };

@@ -25,6 +25,11 @@ class DeviceMemory final : public Memory {
     return data;
   }
   void deallocate(void* data) noexcept override { cudaFree(data); }
+  std::size_t available() const override {
+    std::size_t free = 0, total = 0;
+    ASSAY_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return free;
+  }
 };
 
 /// A stream and a workspace of the device, and what runs on the CPU beside it.

@@ -127,6 +127,34 @@ TEST_F(DeviceUnit, LeavesNoUnitHalfDoneWhenTheDeviceIsLost) {
   EXPECT_GT(with_units, 5);
 }
 
+TEST_F(DeviceUnit, StreamsADataSetThatDoesNotFit) {
+  // 100 images of 12 KiB: a unit of 16 fits beside its buffers, half of what is free does not hold them all.
+  data = float_data(100, 3, 32, 32, 0.f, 1.f, 3);
+  Sweep sweep = toy_sweep();
+  std::erase_if(sweep.perturbations, [](const Perturbation& p) { return p.kind != Perturbation::Kind::attack; });
+  plan = toy_plan(sweep, data);
+  run(cpu, store("cpu"));
+  simt::device().memory = 3 << 20;
+  run(cuda, store("cuda"));
+  std::size_t uploaded = 0;
+  for (const Call& call : simt::device().log)
+    if (call.kind == Call::to_device) uploaded = std::max(uploaded, call.bytes);
+  EXPECT_LE(uploaded, 32u * 12 * 1024) << "a unit at a time";
+  EXPECT_GT(count(Call::await_event), 0) << "the host waits for a buffer that is still being copied";
+  EXPECT_EQ(merged(store("cuda")), merged(store("cpu")));
+}
+
+TEST_F(BothBackends, UploadsInPiecesOfAnySize) {
+  std::vector<std::uint8_t> bytes(100003);
+  std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});
+  for (const std::size_t chunk : {std::size_t{1} << 20, std::size_t{100003}, std::size_t{50002}, std::size_t{4096}}) {
+    const Held<std::uint8_t> held(cuda, std::vector<std::uint8_t>(bytes.size()));
+    Uploader uploader(cuda, chunk);
+    for (int again = 0; again < 3; ++again) uploader.upload(held.data(), bytes.data(), bytes.size());
+    EXPECT_TRUE(same_bits(held.fetch(), bytes)) << chunk;
+  }
+}
+
 TEST_F(DeviceUnit, SaysThatTheDeviceHasNoMemoryLeft) {
   simt::device().memory = 3 << 20;
   const DataSet pictures = float_data(64, 3, 64, 64, 0.f, 1.f, 3);

@@ -12,6 +12,10 @@
 struct CUstream_st {
   std::deque<std::function<void()>> queue;
 };
+struct CUevent_st {
+  cudaStream_t stream = nullptr;  // of the last record
+  bool reached = true;
+};
 
 namespace simt {
 namespace {
@@ -62,14 +66,15 @@ bool fails(cudaError_t& code) {
   return code != cudaSuccess;
 }
 
-void drain(cudaStream_t stream) {
+/// Runs what is queued, in order, until the event is reached where one is given.
+void drain(cudaStream_t stream, const CUevent_st* until = nullptr) {
   lock(PROT_READ | PROT_WRITE);
-  while (!stream->queue.empty() && kernel_fault().empty()) {
+  while (!stream->queue.empty() && kernel_fault().empty() && (until == nullptr || !until->reached)) {
     const std::function<void()> work = std::move(stream->queue.front());
     stream->queue.pop_front();
     work();
   }
-  stream->queue.clear();
+  if (!kernel_fault().empty()) stream->queue.clear();
   lock(PROT_NONE);
 }
 
@@ -200,5 +205,52 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (simt::fails(code)) return code;
   device().log.push_back({Call::synchronize, 0, stream});
   simt::drain(stream);
+  return simt::kernel_fault().empty() ? cudaSuccess : cudaErrorLaunchFailure;
+}
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  cudaError_t code;
+  if (simt::fails(code)) return code;
+  *total = device().memory;
+  *free = device().memory - simt::allocated();
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned) {
+  cudaError_t code;
+  if (!simt::fails(code)) *data = ::operator new(bytes);
+  return code;
+}
+
+cudaError_t cudaFreeHost(void* data) {
+  ::operator delete(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  cudaError_t code;
+  if (!simt::fails(code)) *event = new CUevent_st;
+  return code;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  cudaError_t code;
+  if (simt::fails(code)) return code;
+  event->stream = stream;
+  event->reached = false;
+  stream->queue.push_back([event] { event->reached = true; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  cudaError_t code;
+  if (simt::fails(code)) return code;
+  device().log.push_back({Call::await_event, 0, event->stream});
+  if (event->stream != nullptr) simt::drain(event->stream, event);
   return simt::kernel_fault().empty() ? cudaSuccess : cudaErrorLaunchFailure;
 }

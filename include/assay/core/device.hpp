@@ -21,6 +21,8 @@ class Memory {
   /// At least 64-byte aligned, uninitialised. Throws assay::Error when there is none left.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void deallocate(void* data) noexcept = 0;
+  /// Bytes that are free now, about. What is computed must not depend on it.
+  virtual std::size_t available() const { return SIZE_MAX; }
 };
 Memory& host_memory();
 
