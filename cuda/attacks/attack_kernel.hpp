@@ -5,12 +5,13 @@
 #include "assay/loss.hpp"
 
 // What every attack's file builds on: an attack is a struct A with parameters, a trivially copyable A::Lane, and
-//   start  (team, lane, row)  writes row.point and lane
-//   advance(team, lane, row)  consumes row.value and row.gradient, writes row.point; returns a Verdict
-// both for one row and for any team. GradientAttack<A> launches them.
+//   start  (team, lane, row)  writes row.point and lane; returns what the lane asks first
+//   advance(team, lane, row)  consumes the answer, writes row.point; returns a Verdict
+// both for one row and for any team. GradientAttack<A> launches them. An item that is fooled ends before `advance`
+// sees the answer.
 namespace assay {
 
-/// One lane's vectors.
+/// One lane's vectors, and what the model answered at its point.
 struct LaneRow {
   LaneItem item;
   std::int64_t dim;
@@ -23,13 +24,13 @@ struct LaneRow {
 };
 
 template <class A>
-ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r, int scratch_rows) {
+ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
   const std::int64_t at = r * b.dim;
   return {b.item[r],
           b.dim,
           b.clean + at,
           b.point + at,
-          b.scratch == nullptr ? nullptr : b.scratch + at * scratch_rows,
+          A::kScratchRows == 0 ? nullptr : b.scratch + at * A::kScratchRows,
           b.gradient == nullptr ? nullptr : b.gradient + at,
           b.value == nullptr ? 0.f : b.value[r],
           b.seed};
@@ -42,11 +43,12 @@ struct StartKernel {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (batch.verdict[r] != Verdict::fresh) return;
     typename A::Lane lane{};
-    attack.start(team, lane, lane_row<A>(batch, r, A::kScratchRows));
+    const Verdict verdict = attack.start(team, lane, lane_row<A>(batch, r));
     team.once([&] {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
-      batch.verdict[r] = Verdict::advance;
+      batch.verdict[r] = verdict;
     });
   }
 };
@@ -58,9 +60,13 @@ struct AdvanceKernel {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
-    if (batch.verdict[r] == Verdict::exhausted) return;
+    if (!asks(batch.verdict[r])) return;
     typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
-    const Verdict verdict = attack.advance(team, lane, lane_row<A>(batch, r, A::kScratchRows));
+    Verdict verdict = Verdict::undecided;
+    if (batch.seen[r] == Seen::wrong && !batch.full)
+      verdict = Verdict::fooled;
+    else if (batch.seen[r] != Seen::broken)
+      verdict = attack.advance(team, lane, lane_row<A>(batch, r));
     team.once([&] {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
       batch.verdict[r] = verdict;
@@ -71,10 +77,10 @@ struct AdvanceKernel {
 template <class A>
 class GradientAttack final : public Attack {
  public:
-  GradientAttack(const A& attack, int gradient_queries, bool clean_start, std::string loss_name) : attack_(attack) {
+  GradientAttack(const A& attack, std::string attack_name, int answers, std::string loss_name) : attack_(attack) {
+    name = std::move(attack_name);
     loss = std::move(loss_name);
-    queries = gradient_queries;
-    starts_clean = clean_start;
+    queries = answers;
     lane_bytes = sizeof(typename A::Lane);
     scratch_rows = A::kScratchRows;
   }
@@ -88,6 +94,11 @@ class GradientAttack final : public Attack {
  private:
   A attack_;
 };
+
+/// Of an attack of `steps` steps that has now taken `done` of them.
+ASSAY_HD Verdict after_step(int done, int steps) {
+  return done < steps ? Verdict::advance : Verdict::look;
+}
 
 /// The clean image as the first point.
 template <class Team>
@@ -159,11 +170,22 @@ inline ParamSpec loss_param() {
   };
   return spec;
 }
+inline ParamSpec restarts_param() {
+  return {"restarts",
+          ParamType::integer,
+          "runs from other random points, for samples that are not fooled yet",
+          std::int64_t{1},
+          1,
+          1000,
+          {},
+          {}};
+}
 inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
   return {std::move(epsilon),
           {"steps", ParamType::integer, "gradient steps", std::int64_t{20}, 1, 100000, {}, {}},
           {"step", ParamType::real, "step size, absolute", {}, 0.0, 1e6, {}, "2.5 * epsilon / steps"},
           {"random_start", ParamType::boolean, "start at a random point of the ball", true, {}, {}, {}, {}},
+          restarts_param(),
           loss_param()};
 }
 inline void pgd_defaults(Params& params) {

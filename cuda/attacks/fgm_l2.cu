@@ -6,26 +6,30 @@ namespace assay {
 namespace {
 
 struct FgmL2 {
-  struct Lane {};
+  struct Lane {
+    int done;
+  };
   static constexpr int kScratchRows = 0;
 
   template <class Team>
-  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
     copy_clean(team, row);
+    return Verdict::advance;
   }
   template <class Team>
-  ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
+    if (lane.done++ == 1) return Verdict::exhausted;
     const L2Norm norm = L2Norm::of(team, row.dim, row.gradient);
     const float epsilon = row.item.epsilon;
     team.map(
         row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * norm.unit(g)); }, row.clean,
         row.gradient);
-    return Verdict::exhausted;
+    return Verdict::look;
   }
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
-  return std::make_unique<GradientAttack<FgmL2>>(FgmL2{}, 1, true, text_param(params, "loss"));
+  return std::make_unique<GradientAttack<FgmL2>>(FgmL2{}, "fgm_l2", 2, text_param(params, "loss"));
 }
 ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), loss_param()}, make, nullptr,
              "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");

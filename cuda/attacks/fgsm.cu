@@ -5,24 +5,28 @@ namespace assay {
 namespace {
 
 struct Fgsm {
-  struct Lane {};
+  struct Lane {
+    int done;
+  };
   static constexpr int kScratchRows = 0;
 
   template <class Team>
-  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
     copy_clean(team, row);
+    return Verdict::advance;
   }
   template <class Team>
-  ASSAY_HD Verdict advance(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
+    if (lane.done++ == 1) return Verdict::exhausted;
     const float epsilon = row.item.epsilon;
     team.map(
         row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * sign(g)); }, row.clean, row.gradient);
-    return Verdict::exhausted;
+    return Verdict::look;
   }
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
-  return std::make_unique<GradientAttack<Fgsm>>(Fgsm{}, 1, true, text_param(params, "loss"));
+  return std::make_unique<GradientAttack<Fgsm>>(Fgsm{}, "fgsm", 2, text_param(params, "loss"));
 }
 ASSAY_ATTACK("fgsm", "one signed gradient step of length epsilon", "linf", {epsilon_linf(), loss_param()}, make,
              nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, section 4");

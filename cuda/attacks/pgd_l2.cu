@@ -15,16 +15,15 @@ struct PgdL2 {
   int steps;
   bool random_start;
   float norm_offset;
-  std::uint32_t stream;
 
   template <class Team>
-  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
     if (!random_start) {
       copy_clean(team, row);
-      return;
+      return Verdict::advance;
     }
     // The normals are drawn twice, for their norm and for the point, rather than kept.
-    const Draw draw{row.seed, stream, row.item.sample};
+    const Draw draw{row.seed, row.item.stream, row.item.sample};
     const std::int64_t blocks = (row.dim + 2 + 3) / 4;
     const float norm = sqrtf(team.sum(blocks, [=](std::int64_t block) {
       float z[4];
@@ -44,10 +43,12 @@ struct PgdL2 {
           return point;
         },
         row.clean);
+    return Verdict::advance;
   }
 
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
+    if (lane.done == steps) return Verdict::exhausted;
     const L2Norm norm = L2Norm::of(team, row.dim, row.gradient);
     const float length = step, offset = norm_offset;
     if (offset > 0.f) {
@@ -59,7 +60,7 @@ struct PgdL2 {
           row.dim, row.point, [=](float p, float g) { return p + length * norm.unit(g); }, row.point, row.gradient);
     }
     project_l2(team, row, row.item.epsilon);
-    return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
+    return after_step(++lane.done, steps);
   }
 };
 
@@ -80,9 +81,10 @@ std::unique_ptr<Attack> make(const Params& params) {
   const int steps = static_cast<int>(integer_param(params, "steps"));
   const bool random_start = bool_param(params, "random_start");
   const PgdL2 attack{static_cast<float>(real_param(params, "step")), steps, random_start,
-                     static_cast<float>(real_param(params, "norm_offset")),
-                     stream_id("attack", "pgd_l2", 0, -1, "start")};
-  return std::make_unique<GradientAttack<PgdL2>>(attack, steps, !random_start, text_param(params, "loss"));
+                     static_cast<float>(real_param(params, "norm_offset"))};
+  auto made = std::make_unique<GradientAttack<PgdL2>>(attack, "pgd_l2", steps + 1, text_param(params, "loss"));
+  made->restarts = random_start ? static_cast<int>(integer_param(params, "restarts")) : 1;
+  return made;
 }
 ASSAY_ATTACK("pgd_l2", "iterated gradient steps of fixed L2 length, projected onto the ball", "l2", params(), make,
              pgd_defaults, "Madry et al. 2018, arXiv:1706.06083, eq. (2), with the L2 ball");

@@ -12,19 +12,18 @@ struct PgdLinf {
   float step;
   int steps;
   bool random_start;
-  std::uint32_t stream;
 
   ASSAY_HD static float project(float v, float clean, float epsilon) {
     return clamp01(clamp(v, clean - epsilon, clean + epsilon));
   }
 
   template <class Team>
-  ASSAY_HD void start(Team& team, Lane&, const LaneRow& row) const {
+  ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
     if (!random_start) {
       copy_clean(team, row);
-      return;
+      return Verdict::advance;
     }
-    const Draw draw{row.seed, stream, row.item.sample};
+    const Draw draw{row.seed, row.item.stream, row.item.sample};
     const float epsilon = row.item.epsilon;
     team.map_quads(
         row.dim, row.point,
@@ -36,10 +35,12 @@ struct PgdLinf {
           return point;
         },
         row.clean);
+    return Verdict::advance;
   }
 
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
+    if (lane.done == steps) return Verdict::exhausted;
     const float epsilon = row.item.epsilon, length = step;
     team.map(
         row.dim, row.point,
@@ -47,16 +48,17 @@ struct PgdLinf {
           return project(point + length * sign(gradient), clean, epsilon);
         },
         row.point, row.clean, row.gradient);
-    return ++lane.done < steps ? Verdict::advance : Verdict::exhausted;
+    return after_step(++lane.done, steps);
   }
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
   const int steps = static_cast<int>(integer_param(params, "steps"));
   const bool random_start = bool_param(params, "random_start");
-  const PgdLinf attack{static_cast<float>(real_param(params, "step")), steps, random_start,
-                       stream_id("attack", "pgd_linf", 0, -1, "start")};
-  return std::make_unique<GradientAttack<PgdLinf>>(attack, steps, !random_start, text_param(params, "loss"));
+  const PgdLinf attack{static_cast<float>(real_param(params, "step")), steps, random_start};
+  auto made = std::make_unique<GradientAttack<PgdLinf>>(attack, "pgd_linf", steps + 1, text_param(params, "loss"));
+  made->restarts = random_start ? static_cast<int>(integer_param(params, "restarts")) : 1;
+  return made;
 }
 ASSAY_ATTACK("pgd_linf", "iterated signed gradient steps, projected onto the ball", "linf", pgd_params(epsilon_linf()),
              make, pgd_defaults, "Madry et al. 2018, arXiv:1706.06083, eq. (2)");

@@ -1,6 +1,6 @@
 #include "assay/core/team.hpp"
 #include "core/rows.hpp"
-#include "core/softmax.hpp"
+#include "core/score.hpp"
 
 namespace assay {
 namespace {
@@ -89,66 +89,6 @@ struct Luma {
   }
 };
 
-struct Observe {
-  Stage stage;
-  int classes;
-  const float* logits;
-  const std::uint16_t* label;
-  std::uint16_t* flags;
-
-  template <class Team>
-  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
-    const float* z = logits + row * classes;
-    const bool broken = team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
-    const bool right = !broken && arg_max(team, z, classes) == label[row];
-    const bool wrong = !broken && !right;
-    unsigned set = 0;
-    if (broken) set |= SampleRow::undecided;
-    if (stage == Stage::clean && right) set |= SampleRow::clean_correct;
-    if (stage != Stage::clean && wrong) set |= SampleRow::fooled_any;
-    if (stage == Stage::last && wrong) set |= SampleRow::fooled_final;
-    team.once([&] { flags[row] = static_cast<std::uint16_t>(flags[row] | set); });
-  }
-};
-
-struct CheckGradients {
-  std::int64_t dim;
-  const float* gradient;
-  std::uint16_t* flags;
-
-  template <class Team>
-  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
-    const float* g = gradient + row * dim;
-    // 0 * g is 0 for every finite g and NaN otherwise: one vectorised sum instead of a test an element.
-    const float poison = team.sum_of(dim, [](float v) { return 0.f * v; }, g);
-    if (poison != 0.f || !finite(poison))
-      team.once([&] { flags[row] = static_cast<std::uint16_t>(flags[row] | SampleRow::undecided); });
-  }
-};
-
-constexpr std::uint16_t kNoPrediction = 0xFFFF;
-
-/// Per-sample statistics from probabilities that `p` gives by class.
-template <class Team, class P>
-ASSAY_HD SampleRow describe(Team& team, int classes, int top, int label, double nll, unsigned flags,
-                            const float* rank_by, const P& p) {
-  const float own = rank_by[label];
-  const std::int64_t before =
-      team.count(classes, [=](std::int64_t k) { return rank_by[k] > own || (rank_by[k] == own && k < label); });
-  const double brier = team.sum(classes, [&](std::int64_t k) {
-    const double gap = p(k) - (k == label ? 1.0 : 0.0);
-    return gap * gap;
-  });
-  if (top == label) flags |= SampleRow::correct;
-  if (before < 5) flags |= SampleRow::top5;
-  return {static_cast<std::uint16_t>(top), static_cast<std::uint16_t>(flags), static_cast<float>(p(top)),
-          static_cast<float>(nll), static_cast<float>(brier)};
-}
-
-ASSAY_HD SampleRow undecided_row(unsigned flags) {
-  return {kNoPrediction, static_cast<std::uint16_t>(flags | SampleRow::undecided), 0.f, 0.f, 0.f};
-}
-
 struct ScoreLogits {
   int classes;
   const float* logits;
@@ -161,14 +101,7 @@ struct ScoreLogits {
     const float* z = logits + row * classes;
     const int truth = label[row];
     const unsigned known = flags == nullptr ? 0u : flags[row];
-    SampleRow result = undecided_row(known);
-    const bool broken = team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
-    if (!broken && (known & SampleRow::undecided) == 0) {
-      const Softmax softmax = Softmax::of(team, z, classes);
-      const double nll = -softmax.log_probability(z[truth]);
-      result = describe(team, classes, arg_max(team, z, classes), truth, nll, known, z,
-                        [=](std::int64_t k) { return softmax.probability(z[k]); });
-    }
+    const SampleRow result = score_row(team, classes, z, truth, known);
     team.once([&] { out[row] = result; });
   }
 };
@@ -206,19 +139,16 @@ struct NumberRows {
   }
 };
 
-struct MakeItems {
-  std::int64_t rows;
-  const std::uint32_t* sample;
-  float epsilon;
-  LaneItem* item;
-  std::uint16_t* flags;
+struct PickRows {
+  std::int64_t rows, first, last;
+  const std::uint32_t* list;
+  std::uint32_t* sample;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
-    team.each(rows, [=, this](std::int64_t r) {
-      item[r] = {sample[r], epsilon};
-      flags[r] = 0;
-    });
+    const PickRows own = *this;
+    team.each(rows,
+              [=](std::int64_t r) { own.sample[r] = own.list[own.first + r < own.last ? own.first + r : own.last]; });
   }
 };
 
@@ -250,14 +180,6 @@ void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> byt
 void luma(const Exec& exec, const float* rgb, Images<float> out) {
   for_each_row(exec, out.n, out.dim(), Luma{rgb, out});
 }
-void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits,
-             const std::uint16_t* label, std::uint16_t* flags) {
-  for_each_team(exec, rows, Observe{stage, classes, logits, label, flags});
-}
-void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient,
-                     std::uint16_t* flags) {
-  for_each_row(exec, rows, dim, CheckGradients{dim, gradient, flags});
-}
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out) {
   for_each_team(exec, rows, ScoreLogits{classes, logits, label, flags, out});
@@ -269,9 +191,9 @@ void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const
 void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::int64_t last, std::uint32_t* sample) {
   for_each_team(exec, 1, NumberRows{rows, first, last, sample});
 }
-void make_items(const Exec& exec, std::int64_t rows, const std::uint32_t* sample, float epsilon, LaneItem* item,
-                std::uint16_t* flags) {
-  for_each_team(exec, 1, MakeItems{rows, sample, epsilon, item, flags});
+void pick_rows(const Exec& exec, std::int64_t rows, const std::uint32_t* list, std::int64_t first, std::int64_t last,
+               std::uint32_t* sample) {
+  for_each_team(exec, 1, PickRows{rows, first, last, list, sample});
 }
 void zero(const Exec& exec, std::uint64_t* words, std::int64_t count) {
   for_each_team(exec, 1, Zero{words, count});

@@ -1,5 +1,4 @@
 #pragma once
-#include "assay/attack.hpp"
 #include "assay/core/device.hpp"
 #include "assay/metric.hpp"
 
@@ -32,17 +31,6 @@ void quantise(const Exec& exec, const float* corrupted, Images<std::uint8_t> byt
 /// One channel of floats in [0, 1] from three, n x 3 x H x W to n x 1 x H x W: the luma before quantisation.
 void luma(const Exec& exec, const float* rgb, Images<float> out);
 
-enum class Stage { clean, iterate, last };
-
-/// Updates one sample's flags (SampleRow::Flag) from its logits (rows x classes): `clean` sets clean_correct, `iterate`
-/// fooled_any, `last` fooled_any and fooled_final; all set undecided where a logit is not finite.
-void observe(const Exec& exec, Stage stage, std::int64_t rows, int classes, const float* logits,
-             const std::uint16_t* label, std::uint16_t* flags);
-
-/// Sets undecided where a gradient (rows x dim) is not finite.
-void check_gradients(const Exec& exec, std::int64_t rows, std::int64_t dim, const float* gradient,
-                     std::uint16_t* flags);
-
 /// Writes what is kept of each sample from its logits and the flags so far.
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out);
@@ -53,9 +41,9 @@ void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const
 /// Row r gets sample first + r, and the last sample where that is past it: rows that pad a batch repeat a real one.
 void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::int64_t last, std::uint32_t* sample);
 
-/// Row r's item: its sample, the same epsilon for all; its flags cleared.
-void make_items(const Exec& exec, std::int64_t rows, const std::uint32_t* sample, float epsilon, LaneItem* item,
-                std::uint16_t* flags);
+/// Row r gets list[first + r], and list[last] where that is past it.
+void pick_rows(const Exec& exec, std::int64_t rows, const std::uint32_t* list, std::int64_t first, std::int64_t last,
+               std::uint32_t* sample);
 
 /// `count` values set to zero.
 void zero(const Exec& exec, std::uint64_t* words, std::int64_t count);

@@ -68,8 +68,8 @@ void Uploader::upload(void* to, const void* from, std::size_t bytes) {
         ASSAY_CUDA_CHECK(cudaEventSynchronize(pinned.copied));
       }
       std::memcpy(pinned.data, static_cast<const std::byte*>(from) + at, part);
-      ASSAY_CUDA_CHECK(cudaMemcpyAsync(static_cast<std::byte*>(to) + at, pinned.data, part, cudaMemcpyHostToDevice,
-                                       exec_.stream));
+      ASSAY_CUDA_CHECK(
+          cudaMemcpyAsync(static_cast<std::byte*>(to) + at, pinned.data, part, cudaMemcpyHostToDevice, exec_.stream));
       ASSAY_CUDA_CHECK(cudaEventRecord(pinned.copied, exec_.stream));
     }
     return;
@@ -77,6 +77,57 @@ void Uploader::upload(void* to, const void* from, std::size_t bytes) {
 #endif
   require_cpu(exec_);
   std::memcpy(to, from, bytes);
+}
+
+#if defined(ASSAY_DEVICE_PATH)
+struct Counter::Slots {
+  Counts* counts = nullptr;
+  cudaEvent_t* copied = nullptr;
+};
+#endif
+
+Counter::Counter(const Exec& exec, int lag) : exec_(exec), slots_(static_cast<std::size_t>(lag) + 1) {
+#if defined(ASSAY_DEVICE_PATH)
+  if (exec_.backend != Backend::cuda) return;
+  void* memory = nullptr;
+  ASSAY_CUDA_CHECK(cudaHostAlloc(&memory, slots_ * sizeof(Counts), cudaHostAllocDefault));
+  pinned_ = new Slots{static_cast<Counts*>(memory), new cudaEvent_t[slots_]()};
+  for (std::size_t i = 0; i < slots_; ++i)
+    ASSAY_CUDA_CHECK(cudaEventCreateWithFlags(&pinned_->copied[i], cudaEventDisableTiming));
+#endif
+}
+
+Counter::~Counter() {
+#if defined(ASSAY_DEVICE_PATH)
+  if (pinned_ == nullptr) return;
+  for (std::size_t i = 0; i < slots_; ++i)
+    if (pinned_->copied[i] != nullptr) {
+      cudaEventSynchronize(pinned_->copied[i]);
+      cudaEventDestroy(pinned_->copied[i]);
+    }
+  cudaFreeHost(pinned_->counts);
+  delete[] pinned_->copied;
+  delete pinned_;
+#endif
+}
+
+Counter::Counts Counter::read(const void* counts, [[maybe_unused]] bool now) {
+#if defined(ASSAY_DEVICE_PATH)
+  if (exec_.backend == Backend::cuda) {
+    const std::size_t slot = reads_ % slots_;
+    ASSAY_CUDA_CHECK(
+        cudaMemcpyAsync(&pinned_->counts[slot], counts, sizeof(Counts), cudaMemcpyDeviceToHost, exec_.stream));
+    ASSAY_CUDA_CHECK(cudaEventRecord(pinned_->copied[slot], exec_.stream));
+    const std::size_t due = now ? slot : reads_ < slots_ ? 0 : (reads_ + 1) % slots_;
+    ++reads_;
+    ASSAY_CUDA_CHECK(cudaEventSynchronize(pinned_->copied[due]));
+    return pinned_->counts[due];
+  }
+#endif
+  require_cpu(exec_);
+  ++reads_;
+  std::memcpy(&latest_, counts, sizeof latest_);
+  return latest_;
 }
 
 void upload(const Exec& exec, void* to, const void* from, std::size_t bytes) {

@@ -1,9 +1,12 @@
 #pragma once
+#include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "assay/core/device.hpp"
 
-// Everything that crosses between host and device. Two functions bring anything back: fetch_unit and export_images.
+// Everything that crosses between host and device. Three things bring anything back: fetch_unit, Counter and
+// export_images.
 namespace assay {
 
 /// Host to device, ordered on exec's stream; `from` may be reused on return.
@@ -28,6 +31,33 @@ class Uploader {
   struct Pinned;
   Pinned* pinned_ = nullptr;  // two
   int next_ = 0;
+};
+
+/// The one thing that the host reads while a unit is under way: a few counts, as they were `lag` steps ago. So it waits
+/// for a step that is long done, and what it decides depends on the data alone, never on how fast anything was.
+class Counter {
+ public:
+  static constexpr std::size_t kWords = 4;
+  using Counts = std::array<std::uint32_t, kWords>;
+
+  Counter(const Exec& exec, int lag);
+  ~Counter();
+  Counter(const Counter&) = delete;
+  Counter& operator=(const Counter&) = delete;
+
+  /// Queues a copy of the counts (device memory) and returns those of `lag` calls ago; of the first call, until there
+  /// are that many. `now`: waits for the ones that it queues.
+  Counts read(const void* counts, bool now = false);
+  /// As at first.
+  void restart() { reads_ = 0; }
+
+ private:
+  Exec exec_;
+  std::size_t slots_;
+  std::size_t reads_ = 0;
+  Counts latest_{};
+  struct Slots;
+  Slots* pinned_ = nullptr;
 };
 
 /// A unit's finished statistics and per-sample rows, device to host. Waits for them.

@@ -14,7 +14,8 @@ struct Robust {
 };
 ASSAY_METRIC(
     "robust_accuracy",
-    "right when clean and fooled by no iterate (start included)/n, undecided: not robust, hi counts them; Wilson 95%",
+    "right when clean and fooled by no point of the attack (start included)/n, each success verified by a pass of its "
+    "own unless full; undecided: not robust, hi counts them; Wilson 95%",
     Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish);
 
 }  // namespace

@@ -5,16 +5,23 @@ namespace assay {
 namespace {
 
 struct RobustFinal {
-  ASSAY_HD static bool holds(const SampleRow& row) {
-    return row.has(SampleRow::clean_correct) && !row.has(SampleRow::fooled_final) && !row.has(SampleRow::undecided);
+  static constexpr int kWords = 4;  // n, robust, unknown, retired
+
+  ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
+    const bool fooled = row.has(SampleRow::fooled_final), undecided = row.has(SampleRow::undecided);
+    tally.add(0, 1);
+    tally.add(1, row.has(SampleRow::clean_correct) && !fooled && !undecided ? 1 : 0);
+    tally.add(2, undecided && !fooled ? 1 : 0);
+    tally.add(3, row.has(SampleRow::retired) ? 1 : 0);
   }
-  ASSAY_HD static bool unknown(const SampleRow& row) {
-    return row.has(SampleRow::undecided) && !row.has(SampleRow::fooled_final);
+  static Estimate finish(const std::uint64_t* s) {
+    return s[3] > 0 ? undefined_estimate() : rate_estimate(s[1], s[0], s[2]);
   }
 };
 ASSAY_METRIC("robust_accuracy_final",
-             "right when clean and at the last iterate/n, undecided: not robust, hi counts them; Wilson 95%",
-             Rate<RobustFinal>::kWords, attacked_cell, launch_metric<Rate<RobustFinal>>, Rate<RobustFinal>::finish);
+             "right when clean and at the last iterate/n, undecided: not robust, hi counts them; Wilson 95%; undefined "
+             "where a sample retired before its last iterate (full = true attacks to the end)",
+             RobustFinal::kWords, attacked_cell, launch_metric<RobustFinal>, RobustFinal::finish);
 
 }  // namespace
 }  // namespace assay

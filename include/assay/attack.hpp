@@ -10,41 +10,69 @@
 
 namespace assay {
 
-/// What one lane works on. Each lane has its own epsilon.
+/// What one lane works on: a sample, a restart, a target. Each item has its own epsilon.
 struct LaneItem {
   std::uint32_t sample = 0;  ///< data-set index
   float epsilon = 0;         ///< radius, pixels in [0, 1]
+  std::uint32_t stream = 0;  ///< of its random numbers: attack, restart and target are in it
+  std::uint32_t number = 0;  ///< in the unit's pool; of two items of a sample that succeed the lower one counts
 };
 
-enum class Verdict : std::uint8_t { advance, exhausted };
+/// What a lane is at: `advance` and `look` are what an attack asks for, the next three how an item ends.
+enum class Verdict : std::uint8_t {
+  advance,    ///< wants logits, loss and gradient at its point
+  look,       ///< wants logits alone
+  fooled,     ///< the point that was just answered is a success
+  exhausted,  ///< it has no more questions
+  undecided,  ///< an answer was not finite
+  fresh,      ///< has a new item, `start` is due
+  idle,       ///< has none
+};
+ASSAY_HD bool asks(Verdict verdict) {
+  return verdict <= Verdict::look;
+}
+
+/// What the model said of a lane's point.
+enum class Seen : std::uint8_t { right, wrong, broken };
 
 /// A batch of lanes, one row each; every pointer is device memory.
 struct LaneBatch {
   std::int64_t lanes = 0, dim = 0;
-  const LaneItem* item = nullptr;
-  void* state = nullptr;            ///< lanes x Attack::lane_bytes
-  const float* clean = nullptr;     ///< lanes x dim
-  float* point = nullptr;           ///< lanes x dim: read and written
-  float* scratch = nullptr;         ///< lanes x Attack::scratch_rows x dim
-  const float* value = nullptr;     ///< lanes: the loss at `point`
-  const float* gradient = nullptr;  ///< lanes x dim: d value / d point
-  Verdict* verdict = nullptr;       ///< lanes
+  int classes = 0;
   std::uint64_t seed = 0;
+  bool full = false;  ///< fooled lanes go on to their last query
+  const LaneItem* item = nullptr;
+  void* state = nullptr;                 ///< lanes x Attack::lane_bytes
+  const float* clean = nullptr;          ///< lanes x dim
+  float* point = nullptr;                ///< lanes x dim: read and written
+  float* scratch = nullptr;              ///< lanes x Attack::scratch_rows x dim
+  const float* logits = nullptr;         ///< lanes x classes, at `point`
+  const float* value = nullptr;          ///< lanes: the loss at `point`; where verdict is `advance`
+  const float* gradient = nullptr;       ///< lanes x dim: d value / d point; where verdict is `advance`
+  const std::uint16_t* label = nullptr;  ///< lanes
+  const std::int32_t* target = nullptr;  ///< lanes: class of a targeted loss
+  const Seen* seen = nullptr;            ///< lanes
+  Verdict* verdict = nullptr;            ///< lanes
 };
 
-/// An attack with its parameters: a state machine that runs on all lanes at once.
+/// An attack with its parameters: a state machine that runs on all lanes at once. An item costs at most `queries`
+/// answers; the last one is a look at its last point.
 class Attack {
  public:
   virtual ~Attack() = default;
+  std::string name;
   std::string loss = "cross_entropy";
-  int queries = 1;            ///< gradients a lane asks for at most
-  bool starts_clean = false;  ///< the first point is the clean image, so its first answer is the clean prediction
+  int queries = 1;
+  bool gradients = true;  ///< false: it only ever looks
+  int restarts = 1;       ///< items a sample
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;
 
-  /// Writes each lane's state, first point and verdict from `clean` and the item's random stream.
+  /// Lanes that are `fresh`: writes state, first point and verdict (`advance` or `look`) from `clean` and the item's
+  /// random stream.
   virtual void start(const Exec& exec, const LaneBatch& lanes) const = 0;
-  /// Consumes one answer (value, gradient at point), writes the next point and the verdict.
+  /// Lanes that ask: consumes the answer, writes the next point and the verdict. A lane whose verdict becomes `fooled`
+  /// or `exhausted` keeps the point that was answered.
   virtual void advance(const Exec& exec, const LaneBatch& lanes) const = 0;
 };
 

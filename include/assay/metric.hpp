@@ -10,14 +10,16 @@
 namespace assay {
 
 /// What is kept of one sample: 16 bytes, all that crosses to the host. Under an attack, prediction, confidence, nll and
-/// brier are those of the last iterate.
+/// brier are those of the adversarial point; of a sample that is not fooled, those of the last point (of several items
+/// the one with the largest nll); of one that is wrong when clean, those of the clean image.
 struct SampleRow {
   enum Flag : std::uint16_t {
     correct = 1,        ///< prediction == label (arg-max ties: lowest index)
     top5 = 2,           ///< fewer than 5 classes rank before the label
     clean_correct = 4,  ///< right on the unperturbed image; attacks only
-    fooled_any = 8,     ///< some iterate, the first point included, is misclassified; attacks only
-    fooled_final = 16,  ///< the last iterate is misclassified; attacks only
+    fooled_any = 8,     ///< a point of the attack is misclassified; attacks only
+    fooled_final = 16,  ///< the last one is misclassified; attacks only
+    retired = 64,       ///< nothing was asked after the first success, or the sample was wrong when clean; attacks only
     undecided = 32,     ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
   };
   std::uint16_t prediction;

@@ -9,6 +9,11 @@ namespace assay {
 /// Forward and backward passes, counted a row.
 struct Passes {
   std::uint64_t forward = 0, backward = 0;
+  Passes& operator+=(const Passes& other) {
+    forward += other.forward;
+    backward += other.backward;
+    return *this;
+  }
 };
 
 /// The one question every attack asks: the logits at these points, and the gradient for this cotangent.
@@ -18,7 +23,7 @@ class Model {
   virtual ~Model() = default;
   virtual int classes() const = 0;
 
-  /// Logits of x (pixels in [0, 1], N x C x H x W), N x classes; valid until the next call on this object.
+  /// Logits of x (pixels in [0, 1], N x C x H x W), N x classes; valid until the next forward.
   /// With `differentiable`, vjp may follow once, and x must stay as it is until then. Throws assay::Error when the
   /// model fails.
   const float* forward(const Exec& exec, Images<const float> x, bool differentiable);

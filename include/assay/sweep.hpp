@@ -44,6 +44,10 @@ struct Sweep {
 /// what was found and, for unknown names, the nearest valid one.
 Sweep read_sweep(const std::filesystem::path& file);
 
+struct AttackEntry;
+/// What an attack takes: its own parameters and those of every attack.
+std::vector<ParamSpec> attack_params(const AttackEntry& attack);
+
 /// What every corruption takes: severity and table.
 const std::vector<ParamSpec>& corruption_params();
 

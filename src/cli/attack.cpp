@@ -39,12 +39,12 @@ ExitCode attack(const Options& options, const Params& given) {
   const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   handle_signals();
-  std::vector<float> points;
+  AttackExport exported;
   UnitResult clean, attacked;
   try {
     Evaluator evaluator(exec, data, options.batch, options.seed, stop_flag());
     clean = evaluator.plain(nullptr, 0, n, {model.get()}).front();
-    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, *model, &points);
+    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, *model, &exported);
   } catch (const Interrupted&) {
     throw Error(ExitCode::interrupted, "interrupted; nothing was written");
   }
@@ -54,7 +54,7 @@ ExitCode attack(const Options& options, const Params& given) {
   const std::string& norm = Registry<AttackEntry>::find(options.name)->norm;
   std::string csv = "index,label,pred_clean,pred_adv,success,norm,loss,forward,backward\n";
   std::int64_t right = 0, fooled = 0, undecided = 0;
-  const auto samples = static_cast<std::uint64_t>(n);
+  const std::vector<float>& points = exported.points;
   for (std::int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const SampleRow &before = clean.rows[at], &after = attacked.rows[at];
@@ -68,7 +68,7 @@ ExitCode attack(const Options& options, const Params& given) {
     };
     csv += fmt::format("{},{},{},{},{},{},{},{},{}\n", i, data.labels[at], prediction(before), prediction(after),
                        success ? 1 : 0, distance(norm, data, i, points.data() + i * data.dim()), after.nll,
-                       attacked.passes.forward / samples, attacked.passes.backward / samples);
+                       exported.passes[at] >> 32, exported.passes[at] & 0xFFFFFFFFu);
   }
   const std::filesystem::path out = options.out;
   replace_file(out / "adversarial.npy",
@@ -83,8 +83,8 @@ ExitCode attack(const Options& options, const Params& given) {
                 {"attack", to_json(p)},
                 {"out", options.out}});
   else
-    fmt::print("{} images: {} right when clean, {} of them fooled by {} at its last iterate; {}\n", n, right, fooled,
-               options.name, (out / "adversarial.npy").string());
+    fmt::print("{} images: {} right when clean, {} of them fooled by {}; {}\n", n, right, fooled, options.name,
+               (out / "adversarial.npy").string());
   if (undecided > 0)
     fmt::print(stderr, "warning: {} samples are undecided: their logits or gradients were not finite\n", undecided);
   return ExitCode::done;

@@ -41,7 +41,7 @@ json everything() {
     for (const ParamSpec& spec : params) list.push_back(param_json(spec));
     all.push_back({{"kind", kind}, {"name", name}, {"about", about}, {"source", source}, {"params", list}});
   };
-  for (const auto& [name, e] : Registry<AttackEntry>::all()) add("attack", name, e.about, e.source, e.params);
+  for (const auto& [name, e] : Registry<AttackEntry>::all()) add("attack", name, e.about, e.source, attack_params(e));
   for (const auto& [name, e] : Registry<Corruption>::all())
     add("corruption", name, e.about, e.source, corruption_params());
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});

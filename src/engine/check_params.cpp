@@ -110,11 +110,20 @@ const std::vector<ParamSpec>& corruption_params() {
   return params;
 }
 
-const std::vector<ParamSpec>& params_of(Perturbation::Kind kind, const std::string& name, const std::string& where) {
+std::vector<ParamSpec> attack_params(const AttackEntry& attack) {
+  std::vector<ParamSpec> params = attack.params;
+  params.push_back({.name = "full",
+                    .type = ParamType::boolean,
+                    .about = "attack every sample to its last query, also those that are fooled or wrong when clean",
+                    .fallback = false});
+  return params;
+}
+
+std::vector<ParamSpec> params_of(Perturbation::Kind kind, const std::string& name, const std::string& where) {
   const AttackEntry* attack = Registry<AttackEntry>::find(name);
   const Corruption* corruption = Registry<Corruption>::find(name);
   const bool is_attack = kind == Perturbation::Kind::attack;
-  if (is_attack && attack != nullptr) return attack->params;
+  if (is_attack && attack != nullptr) return attack_params(*attack);
   if (!is_attack && corruption != nullptr) return corruption_params();
   std::string message = fmt::format("unknown {} '{}'; ", kind_name(kind), shortened(name));
   if (attack != nullptr || corruption != nullptr) {
@@ -159,7 +168,7 @@ Param checked(const ParamSpec& spec, const Param& given, const std::string& wher
 
 Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,
                                    const std::function<std::string(const std::string& key)>& where_of) {
-  const std::vector<ParamSpec>& specs = params_of(kind, name, where_of(""));
+  const std::vector<ParamSpec> specs = params_of(kind, name, where_of(""));
   const std::vector<std::string> names = names_of(specs);
   for (const auto& [key, value] : given) {
     if (std::ranges::find(names, key) != names.end()) continue;

@@ -12,7 +12,7 @@ namespace assay {
 std::string kind_name(Perturbation::Kind kind);
 
 /// Parameters that a registered attack or corruption takes; throws assay::Error, exit 2, for an unknown name.
-const std::vector<ParamSpec>& params_of(Perturbation::Kind kind, const std::string& name, const std::string& where);
+std::vector<ParamSpec> params_of(Perturbation::Kind kind, const std::string& name, const std::string& where);
 
 /// "a number", "a whole number", ...
 std::string expected(const ParamSpec& spec);

@@ -1,9 +1,12 @@
 #include "engine/evaluate.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 
 #include "assay/core/error.hpp"
+#include "assay/core/philox.hpp"
 #include "assay/loss.hpp"
 #include "engine/loaded_corruption.hpp"
 
@@ -27,7 +30,7 @@ Table table_of(const Perturbation& corruption) {
 /// What a unit works in; grown before its first batch, kept for the next.
 struct Evaluator::Workspace {
   Buffer<std::uint32_t> sample;
-  Buffer<std::uint16_t> label, flags;
+  Buffer<std::uint16_t> label;
   Buffer<float> pixels;
   Buffer<std::uint64_t> states;
   std::vector<Buffer<SampleRow>> rows;  // a model
@@ -35,11 +38,24 @@ struct Evaluator::Workspace {
   LoadedCorruption corruption;
   Buffer<std::uint8_t> clean, corrupted;
   Buffer<float> real;
-  // attacks
+  // attacks: the pool
+  Buffer<std::uint64_t> spent, totals, passes;
+  Buffer<std::uint16_t> flags;
+  Buffer<std::uint32_t> winner, kept, winners, next, streams;
+  std::vector<std::uint32_t> stream_list;  // what `streams` holds
+  Buffer<float> points;
+  Buffer<PoolCounts> counts;
+  // and the lanes
   Buffer<LaneItem> item;
   Buffer<std::byte> state;
-  Buffer<float> point, scratch, value, cotangent;
+  Buffer<float> clean_pixels, point, scratch, value, cotangent;
+  Buffer<std::uint16_t> lane_label;
+  Buffer<Seen> seen;
   Buffer<Verdict> verdict;
+  Buffer<std::uint8_t> ever, take;
+  Buffer<std::uint64_t> lane_spent;
+  Buffer<SampleRow> lane_row;
+  Buffer<std::int32_t> from;
 
   template <class T>
   static T* hold(const Exec& exec, Buffer<T>& buffer, std::int64_t size) {
@@ -55,11 +71,11 @@ Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, 
       batch_(std::max(batch, kFewestRows)),
       seed_(seed),
       stop_(stop),
+      counter_(exec, lag_of(exec.backend)),
       uploader_(exec),
       work_(std::make_unique<Workspace>()) {
   work_->sample = {exec, batch_};
   work_->label = {exec, batch_};
-  work_->flags = {exec, batch_};
   work_->pixels = {exec, batch_ * data.dim()};
   const auto images = [&](const auto* pixels, bool there) {
     return Images{there ? pixels : nullptr, data.n, data.c, data.h, data.w};
@@ -182,6 +198,7 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
         result.error = e.what();
       }
       result.passes.forward += static_cast<std::uint64_t>(std::min(batch_, hi - first));
+      result.evaluated.forward += static_cast<std::uint64_t>(n);
       result.model_seconds += models[m]->seconds() - model_before;
     }
   }
@@ -192,72 +209,169 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   return results;
 }
 
+/// What the model says of the clean images: where every sample of the pool begins.
+void Evaluator::clean_samples(const Pool& pool, Model& model) {
+  Workspace& work = *work_;
+  float* pixels = work.pixels.data();
+  std::uint16_t* label = work.label.data();
+  const std::int64_t hi = pool.lo + pool.n;
+  for (std::int64_t first = pool.lo; first < hi; first += batch_) {
+    const std::int64_t n = load_batch(first, hi);
+    gather_pixels(exec_, resident_, work.sample.data(), n, pixels, label);
+    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+    score_logits(exec_, n, model.classes(), logits, label, nullptr, pool.rows + (first - pool.lo));
+    begin_samples(exec_, pool, first - pool.lo, std::min(batch_, hi - first), pixels);
+  }
+}
+
+/// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and is
+/// halved, down to kFewestRows, when half of them suffice for what is left.
+void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model) {
+  const Loss& loss = *Registry<Loss>::find(attack.loss);
+  LaneBatch& batch = lanes.batch;
+  const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
+  const auto fewer = [&](std::int64_t needed) {
+    std::int64_t count = batch.lanes;
+    while (count / 2 >= needed && count / 2 >= kFewestRows) count /= 2;
+    return count;
+  };
+  batch.lanes = batch_;
+  batch.lanes = fewer(pool.n * attack.restarts);
+  begin_items(exec_, pool, resident_, lanes);
+  const auto take_up = [&] {
+    refill(exec_, pool, resident_, lanes);
+    attack.start(exec_, batch);
+    count_lanes(exec_, pool, lanes);
+  };
+  take_up();
+  counter_.restart();
+  const bool waits = lag_of(exec_.backend) == 0;
+  for (;;) {
+    check_stop();
+    const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts));
+    if (counts.active == 0) return;
+    if (counts.pending == 0) {
+      if (const std::int64_t count = fewer(counts.active); count < batch.lanes) {
+        shrink(exec_, lanes, count);
+        batch.lanes = count;
+      }
+    }
+    const bool gradients = attack.gradients && (!waits || counts.gradients > 0);
+    batch.logits = model.forward(exec_, images(batch.point), gradients);
+    judge(exec_, lanes);
+    if (gradients) {
+      loss.evaluate(exec_, batch.lanes, batch.classes, batch.logits, batch.label, work_->value.data(),
+                    work_->cotangent.data());
+      batch.gradient = model.vjp(exec_, work_->cotangent.data());
+      judge_gradients(exec_, lanes);
+    }
+    attack.advance(exec_, batch);
+    settle(exec_, pool, lanes);
+    take_up();
+  }
+}
+
+/// Asks the model again about every point that is claimed to fool it, as it is stored, in a batch of nothing else.
+void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners) {
+  Workspace& work = *work_;
+  float *pixels = work.pixels.data(), *clean = work.clean_pixels.data();
+  std::uint16_t* label = work.label.data();
+  std::uint32_t *list = work.winners.data(), *sample = work.sample.data();
+  list_winners(exec_, pool, list);
+  const ResidentData points{{}, {pool.points, pool.n, data_.c, data_.h, data_.w}, resident_.label + pool.lo, 0};
+  ResidentData originals = resident_;
+  originals.first -= pool.lo;  // by index in the pool, as `list` has them
+  originals.label += pool.lo;
+  for (std::int64_t first = 0; first < winners; first += batch_) {
+    check_stop();
+    const std::int64_t useful = std::min(batch_, winners - first), n = std::max(useful, kFewestRows);
+    pick_rows(exec_, n, list, first, winners - 1, sample);
+    gather_pixels(exec_, points, sample, n, pixels, label);
+    gather_pixels(exec_, originals, sample, n, clean, label);
+    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+    verify_points(exec_, pool, norm, sample, useful, model.classes(), logits, label, clean, pixels);
+  }
+}
+
 UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
-                               std::vector<float>* points) {
+                               AttackExport* exported) {
   const Clock::time_point began = Clock::now();
   const double model_before = model.seconds();
-  const auto attack = Registry<AttackEntry>::find(perturbation.name)->make(perturbation.params);
-  const Loss& loss = *Registry<Loss>::find(attack->loss);
-  const int classes = model.classes();
-  const std::int64_t dim = data_.dim();
+  const Passes passes_before = model.passes();
+  const AttackEntry& entry = *Registry<AttackEntry>::find(perturbation.name);
+  const auto attack = entry.make(perturbation.params);
+  const std::int64_t n = hi - lo, dim = data_.dim(), items = n * attack->restarts;
   UnitResult result;
-  if (streamed_) place(lo, hi);
-  if (points != nullptr) points->resize(static_cast<std::size_t>((hi - lo) * dim));
 
   Workspace& work = *work_;
   const auto hold = [&](auto& buffer, std::int64_t size) { return work.hold(exec_, buffer, size); };
-  const std::uint32_t* sample = work.sample.data();
-  float* pixels = work.pixels.data();
-  std::uint16_t *label = work.label.data(), *flags = work.flags.data();
-  LaneBatch lanes;
-  lanes.dim = dim;
-  lanes.seed = seed_;
-  LaneItem* item = hold(work.item, batch_);
-  lanes.item = item;
-  lanes.state = hold(work.state, batch_ * static_cast<std::int64_t>(attack->lane_bytes));
-  lanes.clean = pixels;
-  lanes.point = hold(work.point, batch_ * dim);
-  lanes.scratch = hold(work.scratch, batch_ * dim * attack->scratch_rows);
-  float* value = hold(work.value, batch_);
-  lanes.value = value;
-  lanes.verdict = hold(work.verdict, batch_);
-  float* cotangent = hold(work.cotangent, batch_ * classes);
-  hold(work.states, state_words(CellKind::attacked));
   if (work.rows.empty()) work.rows.resize(1);
-  SampleRow* rows = hold(work.rows[0], hi - lo + kFewestRows);
+  Pool pool;
+  pool.lo = lo;
+  pool.n = n;
+  pool.dim = dim;
+  pool.spent = hold(work.spent, items);
+  pool.flags = hold(work.flags, n);
+  pool.winner = hold(work.winner, n);
+  pool.kept = hold(work.kept, n);
+  pool.rows = hold(work.rows[0], n + kFewestRows);
+  pool.points = hold(work.points, n * dim);
+  pool.streams = streams_of(*attack);
+  pool.end = static_cast<std::uint32_t>(items);
+  pool.epsilon = static_cast<float>(real_param(perturbation.params, "epsilon"));
+  pool.full = bool_param(perturbation.params, "full");
+  pool.next = hold(work.next, 1);
+  pool.counts = hold(work.counts, 1);
+
+  LaneTable lanes;
+  LaneBatch& batch = lanes.batch;
+  batch.dim = dim;
+  batch.classes = model.classes();
+  batch.seed = seed_;
+  batch.full = pool.full;
+  batch.item = lanes.item = hold(work.item, batch_);
+  lanes.state_bytes = static_cast<std::int64_t>(attack->lane_bytes);
+  batch.state = hold(work.state, batch_ * lanes.state_bytes);
+  batch.clean = lanes.clean = hold(work.clean_pixels, batch_ * dim);
+  batch.point = hold(work.point, batch_ * dim);
+  lanes.scratch_rows = attack->scratch_rows;
+  batch.scratch = hold(work.scratch, batch_ * dim * lanes.scratch_rows);
+  batch.value = hold(work.value, batch_);
+  batch.label = lanes.label = hold(work.lane_label, batch_);
+  batch.seen = lanes.seen = hold(work.seen, batch_);
+  batch.verdict = hold(work.verdict, batch_);
+  lanes.ever = hold(work.ever, batch_);
+  lanes.spent = hold(work.lane_spent, batch_);
+  lanes.row = hold(work.lane_row, batch_);
+  lanes.take = hold(work.take, batch_);
+  lanes.from = hold(work.from, batch_);
+  hold(work.cotangent, batch_ * batch.classes);
+  hold(work.winners, n);
+  std::uint64_t* totals = hold(work.totals, 2);
+  std::uint64_t* each = exported == nullptr ? nullptr : hold(work.passes, n);
+  hold(work.states, state_words(CellKind::attacked));
+  if (streamed_) place(lo, hi);
 
   try {
-    for (std::int64_t first = lo; first < hi; first += batch_) {
-      const std::int64_t n = load_batch(first, hi);
-      const auto useful = static_cast<std::uint64_t>(std::min(batch_, hi - first));
-      lanes.lanes = n;
-      const auto look = [&](Stage stage, const float* x, bool differentiable) {
-        check_stop();
-        const float* logits = model.forward(exec_, {x, n, data_.c, data_.h, data_.w}, differentiable);
-        result.passes.forward += useful;
-        observe(exec_, stage, n, classes, logits, label, flags);
-        return logits;
-      };
-      gather_pixels(exec_, resident_, sample, n, pixels, label);
-      make_items(exec_, n, sample, static_cast<float>(real_param(perturbation.params, "epsilon")), item, flags);
-      attack->start(exec_, lanes);
-      if (!attack->starts_clean) look(Stage::clean, pixels, false);
-      for (int query = 0; query < attack->queries; ++query) {
-        const float* logits = look(Stage::iterate, lanes.point, true);
-        if (attack->starts_clean && query == 0) observe(exec_, Stage::clean, n, classes, logits, label, flags);
-        loss.evaluate(exec_, n, classes, logits, label, value, cotangent);
-        lanes.gradient = model.vjp(exec_, cotangent);
-        result.passes.backward += useful;
-        check_gradients(exec_, n, dim, lanes.gradient, flags);
-        attack->advance(exec_, lanes);
-      }
-      const float* logits = look(Stage::last, lanes.point, false);
-      score_logits(exec_, n, classes, logits, label, flags, rows + (first - lo));
-      if (points != nullptr)
-        export_images(exec_, points->data() + (first - lo) * dim, lanes.point,
-                      useful * static_cast<std::size_t>(dim) * sizeof(float));
+    zero(exec_, pool.spent, items);
+    begin_pool(exec_, pool);
+    clean_samples(pool, model);
+    run_items(*attack, pool, lanes, model);
+    const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts, true));
+    verify(pool, entry.norm == "linf" ? Norm::linf : Norm::l2, model, counts.winners);
+    finish_pool(exec_, pool, items, totals, each);
+    finish(result, CellKind::attacked, pool.rows, n);
+    std::array<std::uint64_t, 2> charged{};
+    fetch_unit(exec_, charged.data(), totals, sizeof charged);
+    result.passes = {charged[0] + static_cast<std::uint64_t>(n) + counts.winners, charged[1]};
+    result.evaluated = {model.passes().forward - passes_before.forward,
+                        model.passes().backward - passes_before.backward};
+    if (exported != nullptr) {
+      exported->points.resize(static_cast<std::size_t>(n * dim));
+      exported->passes.resize(static_cast<std::size_t>(n));
+      export_images(exec_, exported->points.data(), pool.points, exported->points.size() * sizeof(float));
+      export_images(exec_, exported->passes.data(), each, exported->passes.size() * sizeof(std::uint64_t));
     }
-    finish(result, CellKind::attacked, rows, hi - lo);
   } catch (const Error& e) {
     if (e.code() == ExitCode::device) throw;
     result.error = e.what();
@@ -265,6 +379,19 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   result.seconds = seconds_since(began);
   result.model_seconds = model.seconds() - model_before;
   return result;
+}
+
+/// The random streams of an attack's restarts, on the device.
+const std::uint32_t* Evaluator::streams_of(const Attack& attack) {
+  std::vector<std::uint32_t> streams;
+  for (int restart = 0; restart < attack.restarts; ++restart)
+    streams.push_back(stream_id("attack", attack.name.c_str(), restart, -1, "start"));
+  if (work_->stream_list != streams) {
+    std::uint32_t* there = work_->hold(exec_, work_->streams, attack.restarts);
+    upload(exec_, there, streams.data(), streams.size() * sizeof(std::uint32_t));
+    work_->stream_list = std::move(streams);
+  }
+  return work_->streams.data();
 }
 
 }  // namespace assay

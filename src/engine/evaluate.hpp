@@ -12,10 +12,16 @@
 #include "assay/model.hpp"
 #include "assay/source.hpp"
 #include "assay/sweep.hpp"
+#include "core/lanes.hpp"
 #include "core/rows.hpp"
 #include "core/transfer.hpp"
 
 namespace assay {
+
+/// How many steps late the host learns what lanes are at; part of the plan. On a CPU waiting costs nothing.
+constexpr int lag_of(Backend backend) {
+  return backend == Backend::cpu ? 0 : 4;
+}
 
 /// Set by a signal; computing stops at the next step.
 using StopFlag = std::atomic<bool>;
@@ -23,10 +29,17 @@ using StopFlag = std::atomic<bool>;
 /// Thrown when a StopFlag was seen: what is committed stays, the unit under way is dropped.
 struct Interrupted {};
 
+/// What a user asked to see of an attack, by sample of the range.
+struct AttackExport {
+  std::vector<float> points;          ///< n x dim: the verified adversarial, else the strongest last point
+  std::vector<std::uint64_t> passes;  ///< n: forward passes in the upper half, backward in the lower
+};
+
 /// What a unit leaves behind. Exactly as long as its range, unless it failed.
 struct UnitResult {
   std::vector<SampleRow> rows;
-  Passes passes;
+  Passes passes;     ///< that count: rows that were asked about for a reason
+  Passes evaluated;  ///< with the rows of lanes that had no item, were cancelled or filled a batch
   std::map<std::string, std::vector<std::uint64_t>> states;  ///< of every registered metric that applies
   std::string error;                                         ///< why it failed; empty: it didn't
   double seconds = 0, model_seconds = 0;
@@ -45,9 +58,10 @@ class Evaluator {
   /// unit.
   std::vector<UnitResult> plain(const Perturbation* corruption, std::int64_t lo, std::int64_t hi,
                                 const std::vector<Model*>& models);
-  /// Samples [lo, hi) under an attack. `points`, when given, gets the last iterates on the host (n x dim), by export.
+  /// Samples [lo, hi) under an attack: clean, then lanes that take up items until there are none, then every claimed
+  /// success once more by a pass of its own. `exported`, when given, is filled by export.
   UnitResult attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
-                      std::vector<float>* points = nullptr);
+                      AttackExport* exported = nullptr);
 
  private:
   struct Workspace;
@@ -55,6 +69,10 @@ class Evaluator {
   std::int64_t load_batch(std::int64_t first, std::int64_t hi);
   std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);
+  const std::uint32_t* streams_of(const Attack& attack);
+  void clean_samples(const Pool& pool, Model& model);
+  void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model);
+  void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
   void check_stop() const;
 
   Exec exec_;
@@ -62,6 +80,7 @@ class Evaluator {
   std::int64_t batch_;
   std::uint64_t seed_;
   const StopFlag& stop_;
+  Counter counter_;
   Uploader uploader_;
   Buffer<std::uint8_t> resident_bytes_;
   Buffer<float> resident_floats_;

@@ -69,7 +69,7 @@ std::string unit_key(const Plan& plan, const Unit& unit) {
 double passes(const Perturbation* perturbation) {
   if (perturbation == nullptr || perturbation->kind == Perturbation::Kind::corruption) return 1;
   const auto attack = Registry<AttackEntry>::find(perturbation->name)->make(perturbation->params);
-  return 3.0 * attack->queries + 1 + (attack->starts_clean ? 0 : 1);
+  return 3.0 * attack->queries * attack->restarts;
 }
 
 void derive(Plan& plan) {

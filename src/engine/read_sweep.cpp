@@ -260,7 +260,8 @@ class PerturbationReader {
 
   void expand(const ConfigValue& table, Perturbation::Kind kind, const std::string& name) {
     std::vector<Axis> axes;
-    for (const ParamSpec& spec : params_of(kind, name, table.where)) {
+    const std::vector<ParamSpec> specs = params_of(kind, name, table.where);
+    for (const ParamSpec& spec : specs) {
       if (const ConfigValue* value = table.find(spec.name)) axes.push_back({&spec, axis(*value, spec.name)});
     }
     do {

@@ -140,8 +140,8 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     }
     cell.n += record->rows.size();
     for (const SampleRow& row : record->rows) cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
-    cell.passes.forward += record->passes.forward;
-    cell.passes.backward += record->passes.backward;
+    cell.passes += record->passes;
+    cell.evaluated += record->evaluated;
     for (const std::string& name : plan.metrics) {
       const Metric& metric = *Registry<Metric>::find(name);
       if (!metric.applies(cell.kind)) continue;

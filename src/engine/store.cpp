@@ -98,6 +98,10 @@ std::string columns(const std::vector<SampleRow>& rows) {
   return npy_bytes(kColumns, {static_cast<std::int64_t>(rows.size())}, rows.data(), rows.size() * sizeof(SampleRow));
 }
 
+json passes_json(const Passes& passes) {
+  return {{"forward", passes.forward}, {"backward", passes.backward}};
+}
+
 json parse(const std::string& text) {
   return json::parse(text, nullptr, false);
 }
@@ -175,7 +179,12 @@ std::optional<UnitRecord> Store::read(const Unit& unit) const {
     record.rows.resize(static_cast<std::size_t>(unit.hi - unit.lo));
     if (file->size() != header.size() + record.rows.size() * sizeof(SampleRow)) return std::nullopt;
     std::memcpy(record.rows.data(), file->data() + header.size(), record.rows.size() * sizeof(SampleRow));
-    record.passes = {payload.at("forward").get<std::uint64_t>(), payload.at("backward").get<std::uint64_t>()};
+    const auto passes = [&](const char* what) {
+      return Passes{payload.at(what).at("forward").get<std::uint64_t>(),
+                    payload.at(what).at("backward").get<std::uint64_t>()};
+    };
+    record.passes = passes("passes");
+    record.evaluated = passes("evaluated");
     record.states = payload.at("states").get<decltype(record.states)>();
     return record;
   } catch (const json::exception&) {
@@ -189,8 +198,8 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
                         {"key", unit.key},
                         {"lo", unit.lo},
                         {"hi", unit.hi},
-                        {"forward", result.passes.forward},
-                        {"backward", result.passes.backward},
+                        {"passes", passes_json(result.passes)},
+                        {"evaluated", passes_json(result.evaluated)},
                         {"states", result.states},
                         {"columns_sha256", sha256(rows)}};
   const fs::path path = unit_path(unit, ".json");

@@ -13,7 +13,7 @@ namespace assay {
 /// A committed unit as read back.
 struct UnitRecord {
   std::vector<SampleRow> rows;
-  Passes passes;
+  Passes passes, evaluated;
   std::map<std::string, std::vector<std::uint64_t>> states;
 };
 

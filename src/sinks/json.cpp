@@ -40,6 +40,7 @@ nlohmann::json to_json(const Results& results) {
                      {"n", cell.n},
                      {"undecided", cell.undecided},
                      {"passes", {{"forward", cell.passes.forward}, {"backward", cell.passes.backward}}},
+                     {"evaluated", {{"forward", cell.evaluated.forward}, {"backward", cell.evaluated.backward}}},
                      {"flags", cell.flags},
                      {"metrics", metrics}});
   }

@@ -65,7 +65,7 @@ class Results(Whole):
             names = [[p["name"] for p in cell["perturbation"]] for cell in self.cells[at : at + CELLS]]
             self.assertEqual(names, [[], ["pgd_linf"], ["pgd_linf"], ["fgm_l2"], ["contrast"], ["contrast"]])
         for cell in self.cells:
-            self.assertEqual(set(cell), {"model", "data", "perturbation", "n", "undecided", "passes", "flags", "metrics"})
+            self.assertEqual(set(cell), {"model", "data", "perturbation", "n", "undecided", "passes", "evaluated", "flags", "metrics"})
             self.assertEqual((cell["n"], cell["undecided"], cell["flags"]), (40, 0, []))
             kind = cell["perturbation"][0]["kind"] if cell["perturbation"] else "clean"
             attacked = {"robust_accuracy", "robust_accuracy_final"} if kind == "attack" else set()

@@ -14,18 +14,21 @@ namespace assay {
 
 struct Attacked {
   std::vector<SampleRow> rows;
-  std::vector<float> points;  ///< last iterates, n x dim
+  std::vector<float> points;          ///< n x dim; with `full` the last iterates
+  std::vector<std::uint64_t> passes;  ///< as in AttackExport
 };
 
 struct AttackOptions {
   std::int64_t batch = 16;
   std::uint64_t seed = 3;
+  bool full = true;
   std::vector<std::int64_t> cuts = {};  ///< where the data set is cut into units
 };
 
 /// Runs a registered attack over a whole data set as the engine does. Parameters left out take their defaults.
-inline Attacked attack(const std::string& name, const Params& params, const DataSet& data, Model& model,
+inline Attacked attack(const std::string& name, Params params, const DataSet& data, Model& model,
                        const AttackOptions& options = {}) {
+  params["full"] = options.full;
   const Perturbation perturbation = check_perturbation(Perturbation::Kind::attack, name, params, "test");
   const StopFlag stop{false};
   Evaluator evaluator({}, data, options.batch, options.seed, stop);
@@ -34,11 +37,12 @@ inline Attacked attack(const std::string& name, const Params& params, const Data
   std::vector<std::int64_t> ends = options.cuts;
   ends.push_back(data.n);
   for (const std::int64_t hi : ends) {
-    std::vector<float> points;
-    const UnitResult unit = evaluator.attacked(perturbation, lo, hi, model, &points);
+    AttackExport got;
+    const UnitResult unit = evaluator.attacked(perturbation, lo, hi, model, &got);
     if (!unit.error.empty()) throw std::runtime_error(unit.error);
     all.rows.insert(all.rows.end(), unit.rows.begin(), unit.rows.end());
-    all.points.insert(all.points.end(), points.begin(), points.end());
+    all.points.insert(all.points.end(), got.points.begin(), got.points.end());
+    all.passes.insert(all.passes.end(), got.passes.begin(), got.passes.end());
     lo = hi;
   }
   return all;

@@ -170,11 +170,18 @@ TEST_P(EveryAttack, LeavesSamplesThatWereOnceNonFiniteUndecided) {
   const std::vector<bool> marks = marked(data);
   LinearModel model = linear_model(4, data.dim());
   const Params params = at(epsilon() / 100);
-  int calls = 0, total = 0;
-  model.on_logits = [&](const float*, float*) { ++total; };
+  int calls = 0;
+  for (std::int64_t s = 0; s < data.n; ++s) {  // right when clean, so that no success is asked about again
+    int top = 0;
+    for (int k = 1; k < 4; ++k)
+      if (model.logit(k, data.floats.data() + s * data.dim()) > model.logit(top, data.floats.data() + s * data.dim()))
+        top = k;
+    data.labels[static_cast<std::size_t>(s)] = static_cast<std::uint16_t>(top);
+  }
   const std::vector<SampleRow> sound = attack(name(), params, data, model).rows;
-  total /= static_cast<int>(data.n);
-  for (const int at : {0, 1, total - 1}) {  // the pass whose answer is poisoned
+  const int queries =
+      entry().make(check_perturbation(Perturbation::Kind::attack, name(), params, "test").params)->queries;
+  for (const int at : {0, 1, queries}) {  // the pass whose answer is poisoned: clean, the first and the last query
     calls = 0;
     model.on_logits = [&](const float* x, float* logits) {
       if (calls++ / static_cast<int>(data.n) == at && is_marked(x)) logits[1] = kNan;
@@ -203,15 +210,24 @@ TEST_P(EveryAttack, LeavesSamplesWithNonFiniteGradientsUndecidedAndInTheBall) {
 }
 
 TEST_P(EveryAttack, CountsAPassForEveryRealSampleAndQuery) {
-  const DataSet data = float_data(21, 1, 4, 4, 0.f, 1.f, 4);  // 16 and 5 samples, the latter padded
+  const DataSet data = float_data(21, 1, 4, 4, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
-  const Perturbation perturbation = check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test");
+  Params params = at(epsilon());
+  params["full"] = true;
+  const Perturbation perturbation = check_perturbation(Perturbation::Kind::attack, name(), params, "test");
   const StopFlag stop{false};
-  const UnitResult unit = Evaluator({}, data, 16, 0, stop).attacked(perturbation, 0, data.n, model);
-  const auto made = entry().make(perturbation.params);
-  const auto queries = static_cast<std::uint64_t>(made->queries);
-  EXPECT_EQ(unit.passes.backward, 21 * queries);
-  EXPECT_EQ(unit.passes.forward, 21 * (queries + (made->starts_clean ? 1 : 2)));
+  AttackExport exported;
+  const UnitResult unit = Evaluator({}, data, 16, 0, stop).attacked(perturbation, 0, data.n, model, &exported);
+  const auto queries = static_cast<std::uint64_t>(entry().make(perturbation.params)->queries);
+  std::uint64_t claimed = 0;
+  for (const SampleRow& row : unit.rows) claimed += row.has(SampleRow::fooled_final) ? 1 : 0;
+  EXPECT_GT(claimed, 0u);
+  EXPECT_EQ(unit.passes.backward, 21 * (queries - 1)) << "the last answer is a look";
+  EXPECT_EQ(unit.passes.forward, 21 * (queries + 1) + claimed) << "clean, the queries, and each success once more";
+  for (const std::uint64_t passes : exported.passes) EXPECT_EQ(passes, (queries << 32) + queries - 1);
+  EXPECT_EQ(unit.evaluated.forward, model.passes().forward);
+  EXPECT_EQ(unit.evaluated.backward, model.passes().backward);
+  EXPECT_GT(unit.evaluated.forward, unit.passes.forward);
 }
 
 /// An attack's own functions on lanes of our making, answered by sum(w x).
@@ -220,8 +236,10 @@ struct Lanes {
   std::int64_t dim;
   std::vector<LaneItem> items;
   std::vector<float> clean, w;
-  std::vector<float> point, scratch, value, gradient;
+  std::vector<float> point, scratch, value, gradient, logits;
   std::vector<std::byte> state;
+  std::vector<std::uint16_t> label;
+  std::vector<Seen> seen;
   std::vector<Verdict> verdict;
   LaneBatch batch;
 
@@ -234,11 +252,15 @@ struct Lanes {
         point(clean.size(), kNan),
         scratch(clean.size() * static_cast<std::size_t>(made.scratch_rows), kNan),
         value(items.size()),
+        logits(2 * items.size()),
         state(items.size() * made.lane_bytes, std::byte{0xAA}),
-        verdict(items.size(), Verdict::exhausted) {
+        label(items.size()),
+        seen(items.size(), Seen::right),
+        verdict(items.size(), Verdict::fresh) {
     for (std::size_t r = 0; r < items.size(); ++r) gradient.insert(gradient.end(), w.begin(), w.end());
     batch.lanes = static_cast<std::int64_t>(items.size());
     batch.dim = dim;
+    batch.classes = 2;
     batch.item = items.data();
     batch.state = state.data();
     batch.clean = clean.data();
@@ -246,6 +268,9 @@ struct Lanes {
     batch.scratch = scratch.data();
     batch.value = value.data();
     batch.gradient = gradient.data();
+    batch.logits = logits.data();
+    batch.label = label.data();
+    batch.seen = seen.data();
     batch.verdict = verdict.data();
     batch.seed = 3;
     attack.start({}, batch);
@@ -254,6 +279,7 @@ struct Lanes {
     for (std::size_t r = 0; r < items.size(); ++r) {
       value[r] = 0;
       for (std::size_t i = 0; i < w.size(); ++i) value[r] += w[i] * point[r * w.size() + i];
+      logits[2 * r + 1] = value[r];
     }
     attack.advance({}, batch);
   }
@@ -263,22 +289,44 @@ struct Lanes {
   }
 };
 
+/// Items of these samples and radii.
+std::vector<LaneItem> items_of(std::initializer_list<std::pair<std::uint32_t, float>> samples) {
+  std::vector<LaneItem> items;
+  for (const auto& [sample, radius] : samples) items.push_back({sample, radius, 77, 0});
+  return items;
+}
+
 TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
   const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
   const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
   const auto radius = static_cast<float>(epsilon());
-  Lanes lanes(*made, {{4, radius}, {5, radius}, {6, radius}}, data.floats, direction(data.dim()));
-  EXPECT_EQ(lanes.point == data.floats, made->starts_clean);
+  Lanes lanes(*made, items_of({{4, radius}, {5, radius}, {6, radius}}), data.floats, direction(data.dim()));
   ASSERT_GE(made->queries, 1);
+  std::vector<float> last;
   for (int query = 0; query < made->queries; ++query) {
-    EXPECT_THAT(lanes.verdict, testing::Each(Verdict::advance)) << query;
+    for (const Verdict verdict : lanes.verdict) EXPECT_TRUE(asks(verdict)) << query;
+    last = lanes.point;
     lanes.advance();
   }
   EXPECT_THAT(lanes.verdict, testing::Each(Verdict::exhausted));
-  const std::vector<float> last = lanes.point;
+  EXPECT_EQ(lanes.point, last) << "the point that was answered last";
   lanes.advance();
   EXPECT_EQ(lanes.point, last);
   EXPECT_THAT(lanes.verdict, testing::Each(Verdict::exhausted));
+}
+
+TEST_P(EveryAttack, EndsAtOnceWhereItsPointFoolsOrTheAnswerIsBroken) {
+  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
+  const auto radius = static_cast<float>(epsilon());
+  Lanes lanes(*made, items_of({{4, radius}, {5, radius}, {6, radius}}), data.floats, direction(data.dim()));
+  const std::vector<float> first = lanes.point;
+  lanes.seen = {Seen::wrong, Seen::broken, Seen::right};
+  lanes.advance();
+  EXPECT_EQ(lanes.verdict[0], Verdict::fooled);
+  EXPECT_EQ(lanes.verdict[1], Verdict::undecided);
+  EXPECT_TRUE(asks(lanes.verdict[2]));
+  EXPECT_TRUE(std::equal(first.begin(), first.begin() + 2 * data.dim(), lanes.point.begin()));
 }
 
 TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
@@ -286,7 +334,7 @@ TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
   const DataSet data = float_data(4, 1, 5, 5, 0.f, 1.f, 2);
   const std::vector<float> w = direction(data.dim());
   const auto radius = static_cast<float>(epsilon());
-  const std::vector<LaneItem> items = {{40, radius}, {50, radius / 7}, {60, 0.f}, {70, 2 * radius}};
+  const std::vector<LaneItem> items = items_of({{40, radius}, {50, radius / 7}, {60, 0.f}, {70, 2 * radius}});
   Lanes together(*made, items, data.floats, w);
   for (int query = 0; query < made->queries; ++query) together.advance();
   for (std::size_t r = 0; r < items.size(); ++r) {
@@ -298,6 +346,42 @@ TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
     EXPECT_LE(norm_of(entry().norm, alone.point.data(), clean.data(), data.dim()),
               static_cast<double>(items[r].epsilon) * (1 + 1e-6) + 0x1p-25)
         << r;
+  }
+}
+
+TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
+  const DataSet data = float_data(53, 3, 5, 7, 0.f, 1.f, 4);
+  LinearModel model = linear_model(4, data.dim());
+  const Params params = at(entry().norm == "linf" ? 2 * epsilon() : epsilon());
+  const Attacked whole = attack(name(), params, data, model);
+  for (const std::int64_t batch : {16, 19, 64}) {
+    const Attacked retired = attack(name(), params, data, model, {.batch = batch, .full = false});
+    int fooled = 0;
+    for (std::size_t s = 0; s < whole.rows.size(); ++s) {
+      const SampleRow &a = retired.rows[s], &b = whole.rows[s];
+      ASSERT_FALSE(a.has(SampleRow::undecided));
+      EXPECT_EQ(a.has(SampleRow::clean_correct), b.has(SampleRow::clean_correct)) << s;
+      if (!a.has(SampleRow::clean_correct)) {
+        EXPECT_TRUE(a.has(SampleRow::retired)) << s;
+        EXPECT_EQ(retired.passes[s], 0u) << "wrong when clean: not attacked";
+        continue;
+      }
+      EXPECT_EQ(a.has(SampleRow::fooled_any), b.has(SampleRow::fooled_any)) << s;
+      EXPECT_LE(retired.passes[s] >> 32, whole.passes[s] >> 32) << s;
+      if (!a.has(SampleRow::fooled_any)) {
+        EXPECT_EQ(std::memcmp(&a, &b, sizeof a), 0) << s;
+      } else {
+        ++fooled;
+        EXPECT_TRUE(a.has(SampleRow::retired)) << s;
+        const float* point = retired.points.data() + static_cast<std::int64_t>(s) * data.dim();
+        int top = 0;
+        for (int k = 1; k < 4; ++k)
+          if (model.logit(k, point) > model.logit(top, point)) top = k;
+        EXPECT_NE(top, data.labels[s]) << s;
+        EXPECT_EQ(a.prediction, top) << s;
+      }
+    }
+    EXPECT_GT(fooled, 3);
   }
 }
 

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "cuda/metric_run.hpp"
 
 namespace assay {
@@ -26,6 +28,11 @@ TEST(RobustAccuracyFinal, CouldBeHigherByUndecidedSamplesThatTheEndDoesNotFool) 
   EXPECT_EQ(hi(sure + rows_with(2, kClean | kUndecided | kAny)), hi(rows_with(7, kClean) + rows_with(3, kFinal)));
   EXPECT_EQ(hi(sure + rows_with(2, kClean | kUndecided | kAny | kFinal)),
             hi(rows_with(5, kClean) + rows_with(5, kFinal)));
+}
+
+TEST(RobustAccuracyFinal, IsUndefinedWhereASampleRetired) {
+  const std::vector<SampleRow> rows = rows_with(5, kClean) + rows_with(1, kAny | kFinal | SampleRow::retired);
+  EXPECT_TRUE(std::isnan(measure("robust_accuracy_final", rows).value));
 }
 
 TEST(RobustAccuracyFinal, IsOfAttackedCellsOnly) {

@@ -140,51 +140,6 @@ TEST(Luma, TreatsEachImageAlone) {
   EXPECT_EQ(out, (std::vector<float>{0.299f, 0.587f}));
 }
 
-// Rows of three logits: right for label 1, wrong, a tie that the lowest index wins, and broken ones.
-const std::vector<float> kLogits = {0, 2,      1,    /**/ 3, 2,      1,         /**/ 0, 2,      2, /**/ 2,    2,
-                                    0, /**/ 0, kNan, 0,      /**/ 0, kInfinity, 0,      /**/ 0, 2, -kInfinity};
-constexpr std::size_t kRows = 7;
-
-Labels observed(Stage stage, std::uint16_t before = 0) {
-  const Labels label(kRows, 1);
-  Labels flags(kRows, before);
-  observe({}, stage, kRows, 3, kLogits.data(), label.data(), flags.data());
-  return flags;
-}
-
-TEST(Observe, SetsTheFlagsOfItsStage) {
-  constexpr std::uint16_t kUndecided = SampleRow::undecided, kClean = SampleRow::clean_correct,
-                          kAny = SampleRow::fooled_any;
-  constexpr std::uint16_t kBoth = SampleRow::fooled_any | SampleRow::fooled_final;
-  EXPECT_EQ(observed(Stage::clean), (Labels{kClean, 0, kClean, 0, kUndecided, kUndecided, kUndecided}));
-  EXPECT_EQ(observed(Stage::iterate), (Labels{0, kAny, 0, kAny, kUndecided, kUndecided, kUndecided}));
-  EXPECT_EQ(observed(Stage::last), (Labels{0, kBoth, 0, kBoth, kUndecided, kUndecided, kUndecided}));
-}
-
-TEST(Observe, KeepsTheFlagsThatWereSet) {
-  constexpr std::uint16_t kBefore = SampleRow::clean_correct | SampleRow::fooled_any;
-  for (const std::uint16_t flags : observed(Stage::last, kBefore)) EXPECT_EQ(flags & kBefore, kBefore);
-}
-
-TEST(CheckGradients, FindsAnyEntryThatIsNotFinite) {
-  constexpr std::int64_t kDim = 1000;
-  for (const float poison : {kNan, -kNan, kInfinity, -kInfinity})
-    for (const std::size_t at : {0u, 255u, 256u, 999u}) {
-      std::vector<float> gradient(3 * kDim, -1.f);
-      gradient[kDim + at] = poison;
-      Labels flags = {0, SampleRow::clean_correct, 0};
-      check_gradients({}, 3, kDim, gradient.data(), flags.data());
-      EXPECT_EQ(flags, (Labels{0, SampleRow::clean_correct | SampleRow::undecided, 0})) << poison << " " << at;
-    }
-}
-
-TEST(CheckGradients, AcceptsAllFiniteNumbers) {
-  const std::vector<float> gradient = {FLT_MAX, FLT_MAX, -FLT_MAX, -FLT_MAX, FLT_TRUE_MIN, -0.f};
-  Labels flags = {0};
-  check_gradients({}, 1, 6, gradient.data(), flags.data());
-  EXPECT_EQ(flags, Labels{0});
-}
-
 SampleRow scored(const std::vector<float>& logits, std::uint16_t label, std::uint16_t flags = 0) {
   SampleRow row{};
   score_logits({}, 1, static_cast<int>(logits.size()), logits.data(), &label, &flags, &row);
@@ -294,16 +249,11 @@ TEST(NumberRows, RepeatsTheLastSampleWhereTheRangeEnds) {
   EXPECT_EQ(sample, (Sample{10, 11, 12, 13, 13, 13}));
 }
 
-TEST(MakeItems, GivesEveryRowItsSampleAndClearsItsFlags) {
-  const Sample sample = {5, 3, 3};
-  std::vector<LaneItem> item(3);
-  Labels flags(3, 0xFFFF);
-  make_items({}, 3, sample.data(), 0.25f, item.data(), flags.data());
-  for (std::size_t r = 0; r < 3; ++r) {
-    EXPECT_EQ(item[r].sample, sample[r]);
-    EXPECT_EQ(item[r].epsilon, 0.25f);
-  }
-  EXPECT_EQ(flags, Labels(3, 0));
+TEST(PickRows, RepeatsTheLastEntryWhereTheListEnds) {
+  const Sample list = {9, 7, 5, 3, 1};
+  Sample sample(6);
+  pick_rows({}, 6, list.data(), 1, 3, sample.data());
+  EXPECT_EQ(sample, (Sample{7, 5, 3, 3, 3, 3}));
 }
 
 TEST(Zero, ClearsItsWordsOnly) {

@@ -135,9 +135,11 @@ class EveryAttack : public Every {
     const StopFlag stop{false};
     Evaluator evaluator(exec, data, 16, 3, stop);
     DeviceLinearModel model(exec, 3, data.dim(), 16, 0.5f);
-    std::vector<float> all;
-    const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &all);
+    AttackExport exported;
+    const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
     EXPECT_EQ(unit.error, "");
+    std::vector<float> all = exported.points;
+    for (const std::uint64_t passes : exported.passes) all.push_back(static_cast<float>(passes >> 32));
     for (const SampleRow& row : unit.rows)
       all.insert(all.end(), {static_cast<float>(row.prediction), static_cast<float>(row.flags), row.confidence, row.nll,
                              row.brier});
@@ -152,7 +154,7 @@ class EveryAttack : public Every {
     params["epsilon"] = entry.norm == "linf" ? 0.1 : 1.0;
     Params taken;
     for (const auto& [key, value] : params)
-      if (std::ranges::any_of(entry.params, [&](const ParamSpec& spec) { return spec.name == key; }))
+      if (std::ranges::any_of(attack_params(entry), [&](const ParamSpec& spec) { return spec.name == key; }))
         taken[key] = value;
     return taken;
   }
@@ -161,8 +163,8 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(registered_n
 
 TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
   for (const bool random : {true, false}) {
-    SCOPED_TRACE(random ? "random start" : "clean start");
-    const Params params = with({{"steps", std::int64_t{2}}, {"random_start", random}});
+    SCOPED_TRACE(random ? "random start, to the end" : "clean start, up to the first success");
+    const Params params = with({{"steps", std::int64_t{2}}, {"random_start", random}, {"full", random}});
     compare(float_data(3, 1, 28, 28, 0.f, 1.f, 3), params);
     compare(float_data(3, 3, 5, 7, 0.f, 1.f, 3), params);
   }

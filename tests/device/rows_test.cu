@@ -46,19 +46,5 @@ TEST_F(Rows, HaveTheScoresOfTheCpu) {
   in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
 }
 
-TEST_F(Rows, FindTheGradientsThatTheCpuFindsBroken) {
-  for (const std::int64_t dim : {300, 40001})
-    for (const float poison : {0.f, kNan, kInfinity}) {
-      std::vector<float> gradient(static_cast<std::size_t>(2 * dim), 1.f);
-      gradient.back() = poison;
-      const Held<float> held(cuda, gradient);
-      const Held<std::uint16_t> flags(cuda, {0, SampleRow::fooled_any});
-      check_gradients(cuda, 2, dim, held.data(), flags.data());
-      const std::uint16_t broken = poison == 0.f ? 0 : SampleRow::undecided;
-      EXPECT_EQ(flags.fetch(),
-                (std::vector<std::uint16_t>{0, static_cast<std::uint16_t>(SampleRow::fooled_any | broken)}));
-    }
-}
-
 }  // namespace
 }  // namespace assay

@@ -432,11 +432,12 @@ TEST_F(ReadSweep, DefaultsAreFilledIn) {
   EXPECT_EQ(attack.params, (Params{{"epsilon", 0.1},
                                    {"steps", std::int64_t{10}},
                                    {"step", 0.025},
+                                   {"full", false},
                                    {"random_start", true},
                                    {"loss", "cross_entropy"}}));
 }
 TEST_F(ReadSweep, AFallbackHasItsParametersType) {
-  EXPECT_EQ(only("[[attack]]\nname = 'toy_short'").params, (Params{{"epsilon", 1.0}}));
+  EXPECT_EQ(only("[[attack]]\nname = 'toy_short'").params, (Params{{"epsilon", 1.0}, {"full", false}}));
 }
 TEST_F(ReadSweep, CorruptionsTakeSeverityAndTable) {
   const Perturbation corruption = only("[[corruption]]\nname = 'toy_corruption'\nseverity = 3");
@@ -599,7 +600,7 @@ TEST_F(ReadSweep, AnEmptyAxisIsRefused) {
 }
 TEST_F(ReadSweep, APerturbationGivenTwiceIsRefused) {
   EXPECT_USAGE(with("", "[[attack]]\nname = 'toy_short'\n[[attack]]\nname = 'toy_short'\nepsilon = 1"),
-               AllOf(HasSubstr("sweep.toml:8:1: attack 'toy_short' with epsilon = 1 is given twice"),
+               AllOf(HasSubstr("sweep.toml:8:1: attack 'toy_short' with epsilon = 1, full = false is given twice"),
                      EndsWith("sweep.toml:6:1")));
 }
 TEST_F(ReadSweep, AValueTwiceOnOneAxisIsRefused) {

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 Results example() {
-  CellResult clean{"m,1", {}, CellKind::clean, 10, 0, {10, 0}, {}, {}};
+  CellResult clean{"m,1", {}, CellKind::clean, 10, 0, {10, 0}, {16, 0}, {}, {}};
   clean.metrics["accuracy"] = {0.1, 0.05, 0.4, 0.95, {}};
   clean.metrics["ece"] = {kNone, kNone, kNone, kNone, {{"accuracy", {0.5, kNone}}}};
   CellResult attacked{"m,1",
@@ -24,6 +24,7 @@ Results example() {
                       10,
                       2,
                       {20, 10},
+                      {32, 16},
                       {"undecided_samples"},
                       {}};
   attacked.metrics["robust_accuracy"] = {0.0, 0.0, 0.5, 0.95, {}};

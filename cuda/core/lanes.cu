@@ -1,0 +1,466 @@
+#include "assay/core/team.hpp"
+#include "core/lanes.hpp"
+#include "core/score.hpp"
+
+namespace assay {
+namespace {
+
+constexpr std::uint64_t kForward = std::uint64_t{1} << 32, kBackward = 1;
+constexpr std::uint32_t kNoSample = 0xFFFFFFFFu;
+
+struct BeginPool {
+  PoolCounts* counts;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    team.once([&] { *counts = {}; });
+  }
+};
+
+struct BeginSamples {
+  Pool pool;
+  std::int64_t first;
+  const float* pixels;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    const std::int64_t u = first + row;
+    team.map(pool.dim, pool.points + u * pool.dim, [](float v) { return v; }, pixels + row * pool.dim);
+    team.once([&] {
+      const SampleRow& clean = pool.rows[u];
+      unsigned flags = 0;
+      if (clean.has(SampleRow::correct)) flags |= SampleRow::clean_correct;
+      if (!pool.full && !clean.has(SampleRow::correct)) flags |= SampleRow::retired;
+      if (clean.has(SampleRow::undecided)) flags |= SampleRow::undecided;
+      pool.flags[u] = static_cast<std::uint16_t>(flags);
+      pool.winner[u] = kNoItem;
+      pool.kept[u] = kNoItem;
+    });
+  }
+};
+
+/// Whether the pool may give out this item.
+ASSAY_HD bool open(const Pool& pool, std::uint32_t number) {
+  if (pool.full) return true;
+  const auto u = static_cast<std::int64_t>(number) % pool.n;
+  return (pool.flags[u] & SampleRow::retired) == 0 && pool.winner[u] == kNoItem;
+}
+
+struct BeginItems {
+  Pool pool;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const LaneTable own = lanes;
+    const Pool queue = pool;
+    team.each(lanes.batch.lanes, [=](std::int64_t r) {
+      own.batch.verdict[r] = Verdict::idle;
+      own.item[r] = {kNoSample, 0.f, 0, kNoItem};
+    });
+    team.once([&] { *queue.next = queue.first; });
+  }
+};
+
+struct Refill {
+  Pool pool;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    team.once([&] {
+      std::uint32_t next = *pool.next;
+      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
+        Verdict& verdict = lanes.batch.verdict[r];
+        if (verdict == Verdict::idle) {
+          while (next < pool.end && !open(pool, next)) ++next;
+          if (next < pool.end) {
+            const auto sample = static_cast<std::uint32_t>(static_cast<std::int64_t>(next) % pool.n);
+            const std::uint32_t round = (next - pool.first) / static_cast<std::uint32_t>(pool.n);
+            lanes.item[r] = {static_cast<std::uint32_t>(pool.lo) + sample, pool.epsilon, pool.streams[round], next};
+            verdict = Verdict::fresh;
+            ++next;
+          }
+        }
+      }
+      *pool.next = next;
+    });
+  }
+};
+
+struct CountLanes {
+  Pool pool;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Verdict* verdict = lanes.batch.verdict;
+    const auto active = team.count(lanes.batch.lanes, [=](std::int64_t r) { return asks(verdict[r]); });
+    const auto gradients =
+        team.count(lanes.batch.lanes, [=](std::int64_t r) { return verdict[r] == Verdict::advance; });
+    team.once([&] {
+      pool.counts->active = static_cast<std::uint32_t>(active);
+      pool.counts->gradients = static_cast<std::uint32_t>(gradients);
+      pool.counts->pending = pool.end - *pool.next;
+    });
+  }
+};
+
+/// The clean pixels of fresh lanes. Lanes that have had no item yet show the pool's first sample, so that the model is
+/// asked about nothing but images.
+struct FillLanes {
+  Pool pool;
+  ResidentData data;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    const bool fresh = lanes.batch.verdict[r] == Verdict::fresh;
+    const std::uint32_t sample = lanes.item[r].sample;
+    if (!fresh && sample != kNoSample) return;
+    const std::int64_t from = fresh ? sample : pool.lo, dim = pool.dim, at = (from - data.first) * dim;
+    float* const to = fresh ? lanes.clean + r * dim : lanes.batch.point + r * dim;
+    if (data.bytes.data != nullptr)
+      team.map(dim, to, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, data.bytes.data + at);
+    else
+      team.map(dim, to, [](float v) { return v; }, data.floats.data + at);
+    team.once([&] {
+      lanes.label[r] = data.label[from];
+      lanes.ever[r] = 0;
+      lanes.spent[r] = 0;
+      if (!fresh) lanes.item[r].sample = static_cast<std::uint32_t>(from);
+    });
+  }
+};
+
+struct Judge {
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (!asks(lanes.batch.verdict[r])) return;
+    const int classes = lanes.batch.classes;
+    const float* z = lanes.batch.logits + r * classes;
+    const bool broken = team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
+    const bool right = !broken && arg_max(team, z, classes) == lanes.label[r];
+    team.once([&] {
+      lanes.seen[r] = broken ? Seen::broken : right ? Seen::right : Seen::wrong;
+      if (!broken && !right) lanes.ever[r] = 1;
+      lanes.spent[r] += kForward;
+    });
+  }
+};
+
+struct JudgeGradients {
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (lanes.batch.verdict[r] != Verdict::advance) return;
+    const float* g = lanes.batch.gradient + r * lanes.batch.dim;
+    // 0 * g is 0 for every finite g and NaN otherwise: one vectorised sum instead of a test an element.
+    const float poison = team.sum_of(lanes.batch.dim, [](float v) { return 0.f * v; }, g);
+    team.once([&] {
+      if (poison != 0.f || !finite(poison)) lanes.seen[r] = Seen::broken;
+      lanes.spent[r] += kBackward;
+    });
+  }
+};
+
+/// What is kept of an item that ended without success, or, where lanes go on after one, at its last point.
+struct ScoreEnded {
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (lanes.batch.verdict[r] != Verdict::exhausted) return;
+    const int classes = lanes.batch.classes;
+    const SampleRow row = score_row(team, classes, lanes.batch.logits + r * classes, lanes.label[r], 0);
+    team.once([&] { lanes.row[r] = row; });
+  }
+};
+
+struct Tally {
+  Pool pool;
+  LaneTable lanes;
+
+  ASSAY_HD bool succeeded(std::int64_t r) const {
+    const Verdict verdict = lanes.batch.verdict[r];
+    return verdict == Verdict::fooled || (verdict == Verdict::exhausted && lanes.seen[r] == Seen::wrong);
+  }
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    team.once([&] {
+      std::uint32_t winners = pool.counts->winners;
+      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
+        const Verdict verdict = lanes.batch.verdict[r];
+        if (asks(verdict) || verdict == Verdict::idle) continue;
+        const std::uint32_t number = lanes.item[r].number;
+        const std::int64_t u = static_cast<std::int64_t>(lanes.item[r].sample) - pool.lo;
+        pool.spent[number] = lanes.spent[r];
+        unsigned flags = pool.flags[u];
+        if (verdict == Verdict::undecided) flags |= SampleRow::undecided;
+        if (pool.full && lanes.ever[r] != 0) flags |= SampleRow::fooled_any;
+        pool.flags[u] = static_cast<std::uint16_t>(flags);
+        if (succeeded(r)) {
+          winners += pool.winner[u] == kNoItem ? 1 : 0;
+          if (number < pool.winner[u]) pool.winner[u] = number;
+        } else if (verdict == Verdict::exhausted) {
+          const float nll = lanes.row[r].nll, best = pool.rows[u].nll;
+          if (pool.kept[u] == kNoItem || nll > best || (nll == best && number < pool.kept[u])) {
+            pool.kept[u] = number;
+            if (pool.winner[u] == kNoItem) pool.rows[u] = lanes.row[r];
+          }
+        }
+      }
+      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
+        Verdict& verdict = lanes.batch.verdict[r];
+        lanes.take[r] = 0;
+        if (verdict == Verdict::idle) continue;
+        const std::uint32_t number = lanes.item[r].number;
+        const std::int64_t u = static_cast<std::int64_t>(lanes.item[r].sample) - pool.lo;
+        const std::uint32_t winner = pool.winner[u];
+        if (asks(verdict)) {
+          if (!pool.full && winner < number) verdict = Verdict::idle;
+          continue;
+        }
+        if (succeeded(r))
+          lanes.take[r] = winner == number;
+        else if (verdict == Verdict::exhausted)
+          lanes.take[r] = winner == kNoItem && pool.kept[u] == number;
+        verdict = Verdict::idle;
+      }
+      pool.counts->winners = winners;
+    });
+  }
+};
+
+struct Collect {
+  Pool pool;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (lanes.take[r] == 0) return;
+    const std::int64_t u = static_cast<std::int64_t>(lanes.item[r].sample) - pool.lo, dim = pool.dim;
+    team.map(dim, pool.points + u * dim, [](float v) { return v; }, lanes.batch.point + r * dim);
+  }
+};
+
+/// Free lanes among the first `fewer` are matched, in order, with lanes behind them that are not free.
+struct MatchLanes {
+  LaneTable lanes;
+  std::int64_t fewer;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    team.once([&] {
+      std::int64_t source = fewer;
+      for (std::int64_t r = 0; r < fewer; ++r) {
+        lanes.from[r] = -1;
+        if (lanes.batch.verdict[r] != Verdict::idle) continue;
+        while (source < lanes.batch.lanes && lanes.batch.verdict[source] == Verdict::idle) ++source;
+        if (source < lanes.batch.lanes) lanes.from[r] = static_cast<std::int32_t>(source++);
+      }
+    });
+  }
+};
+
+struct MoveLanes {
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    const std::int64_t from = lanes.from[r], dim = lanes.batch.dim, scratch = dim * lanes.scratch_rows;
+    if (from < 0) return;
+    const auto same = [](float v) { return v; };
+    team.map(dim, lanes.clean + r * dim, same, lanes.clean + from * dim);
+    team.map(dim, lanes.batch.point + r * dim, same, lanes.batch.point + from * dim);
+    team.map(scratch, lanes.batch.scratch + r * scratch, same, lanes.batch.scratch + from * scratch);
+    auto* const state = static_cast<std::byte*>(lanes.batch.state);
+    std::byte *const to = state + r * lanes.state_bytes, *const was = state + from * lanes.state_bytes;
+    team.each(lanes.state_bytes, [=](std::int64_t i) { to[i] = was[i]; });
+    team.once([&] {
+      lanes.item[r] = lanes.item[from];
+      lanes.label[r] = lanes.label[from];
+      lanes.ever[r] = lanes.ever[from];
+      lanes.spent[r] = lanes.spent[from];
+      lanes.batch.verdict[r] = lanes.batch.verdict[from];
+      lanes.batch.verdict[from] = Verdict::idle;
+    });
+  }
+};
+
+struct ListWinners {
+  Pool pool;
+  std::uint32_t* list;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    team.once([&] {
+      std::int64_t count = 0;
+      for (std::int64_t u = 0; u < pool.n; ++u)
+        if (pool.winner[u] != kNoItem) list[count++] = static_cast<std::uint32_t>(u);
+    });
+  }
+};
+
+struct VerifyPoints {
+  Pool pool;
+  Norm norm;
+  const std::uint32_t* list;
+  int classes;
+  const float *logits, *clean, *points;
+  const std::uint16_t* label;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    const std::int64_t u = list[row], dim = pool.dim;
+    const float *point = points + row * dim, *from = clean + row * dim;
+    // NaN compares as outside.
+    const std::int64_t outside =
+        team.sum_of(dim, [](float p) { return std::int64_t{p >= 0.f && p <= 1.f ? 0 : 1}; }, point);
+    const auto gap = [](float p, float c) { return static_cast<double>(p) - static_cast<double>(c); };
+    double size = 0, pixels = 1;
+    if (norm == Norm::linf) {
+      size = team.max_of(
+          dim, 0.0,
+          [=](float p, float c) {
+            const double d = gap(p, c);
+            return d < 0 ? -d : d;
+          },
+          point, from);
+    } else {
+      size = sqrt(team.sum_of(
+          dim,
+          [=](float p, float c) {
+            const double d = gap(p, c);
+            return d * d;
+          },
+          point, from));
+      pixels = sqrt(static_cast<double>(dim));
+    }
+    const bool within = size <= static_cast<double>(pool.epsilon) * (1 + 1e-6) + 0x1p-25 * pixels;
+    const SampleRow seen = score_row(team, classes, logits + row * classes, static_cast<int>(label[row]), 0);
+    const bool holds = outside == 0 && within && !seen.has(SampleRow::undecided) && !seen.has(SampleRow::correct);
+    team.once([&] {
+      unsigned flags = pool.flags[u];
+      if (holds) {
+        flags |= SampleRow::fooled_any | SampleRow::fooled_final;
+        if (!pool.full) flags |= SampleRow::retired;
+        flags &= ~static_cast<unsigned>(SampleRow::undecided);
+        pool.rows[u] = seen;
+      } else {
+        flags |= SampleRow::undecided;
+      }
+      pool.flags[u] = static_cast<std::uint16_t>(flags);
+    });
+  }
+};
+
+struct FinishRows {
+  Pool pool;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    team.each(own.n, [=](std::int64_t u) {
+      const unsigned flags = own.flags[u];
+      SampleRow row = own.rows[u];
+      constexpr unsigned kAnswer = SampleRow::correct | SampleRow::top5;
+      if ((flags & SampleRow::undecided) != 0)
+        row = undecided_row(flags);
+      else
+        row.flags = static_cast<std::uint16_t>((row.flags & kAnswer) | flags);
+      own.rows[u] = row;
+    });
+  }
+};
+
+struct SumPasses {
+  Pool pool;
+  std::int64_t items;
+  std::uint64_t *totals, *sample;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    const auto charged = [=](std::int64_t i) {
+      const std::uint32_t winner = own.winner[i % own.n];
+      return own.full || static_cast<std::uint32_t>(i) <= winner ? own.spent[i] : std::uint64_t{0};
+    };
+    const auto forward = team.sum(items, [=](std::int64_t i) { return charged(i) >> 32; });
+    const auto backward = team.sum(items, [=](std::int64_t i) { return charged(i) & 0xFFFFFFFFu; });
+    team.once([&] {
+      totals[0] = forward;
+      totals[1] = backward;
+    });
+    std::uint64_t* const each = sample;
+    const std::int64_t end = items;
+    if (each != nullptr)
+      team.each(own.n, [=](std::int64_t u) {
+        std::uint64_t sum = 0;
+        for (std::int64_t i = u; i < end; i += own.n) sum += charged(i);
+        each[u] = sum;
+      });
+  }
+};
+
+}  // namespace
+
+void begin_pool(const Exec& exec, const Pool& pool) {
+  for_each_team(exec, 1, BeginPool{pool.counts});
+}
+void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* pixels) {
+  for_each_row(exec, rows, pool.dim, BeginSamples{pool, first, pixels});
+}
+
+void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes) {
+  for_each_team(exec, 1, BeginItems{pool, lanes});
+  for_each_row(exec, lanes.batch.lanes, pool.dim, FillLanes{pool, data, lanes});
+}
+
+void refill(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes) {
+  for_each_team(exec, 1, Refill{pool, lanes});
+  for_each_row(exec, lanes.batch.lanes, pool.dim, FillLanes{pool, data, lanes});
+}
+
+void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
+  for_each_team(exec, 1, CountLanes{pool, lanes});
+}
+
+void judge(const Exec& exec, const LaneTable& lanes) {
+  for_each_team(exec, lanes.batch.lanes, Judge{lanes});
+}
+void judge_gradients(const Exec& exec, const LaneTable& lanes) {
+  for_each_row(exec, lanes.batch.lanes, lanes.batch.dim, JudgeGradients{lanes});
+}
+
+void settle(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
+  for_each_team(exec, lanes.batch.lanes, ScoreEnded{lanes});
+  for_each_team(exec, 1, Tally{pool, lanes});
+  for_each_row(exec, lanes.batch.lanes, pool.dim, Collect{pool, lanes});
+}
+
+void shrink(const Exec& exec, const LaneTable& lanes, std::int64_t fewer) {
+  for_each_team(exec, 1, MatchLanes{lanes, fewer});
+  for_each_row(exec, fewer, lanes.batch.dim, MoveLanes{lanes});
+}
+
+void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list) {
+  for_each_team(exec, 1, ListWinners{pool, list});
+}
+
+void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
+                   int classes, const float* logits, const std::uint16_t* label, const float* clean,
+                   const float* points) {
+  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, classes, logits, clean, points, label});
+}
+
+void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample) {
+  for_each_team(exec, 1, FinishRows{pool});
+  for_each_team(exec, 1, SumPasses{pool, items, totals, sample});
+}
+
+}  // namespace assay

@@ -1,0 +1,97 @@
+#pragma once
+#include "assay/attack.hpp"
+#include "core/rows.hpp"
+
+// The pool of a unit under attack and the lanes that it feeds. An item is a sample under one restart of one attack;
+// items are numbered by (attack, restart, sample), so that the samples that take longest do not start last. When a
+// lane's item ends, the lane takes the next one in the same step. Two items of a sample may be under way at once; of
+// those that succeed the lowest number counts, so results and charged passes do not depend on how many lanes there are.
+// Nothing here allocates or waits.
+namespace assay {
+
+constexpr std::uint32_t kNoItem = 0xFFFFFFFFu;
+
+/// What the host may know of a step.
+struct PoolCounts {
+  std::uint32_t active;     ///< lanes that ask
+  std::uint32_t gradients;  ///< of them those that want a gradient
+  std::uint32_t pending;    ///< items that may still be taken up
+  std::uint32_t winners;    ///< samples fooled so far
+};
+
+/// Samples [lo, lo + n) of the data set, by index - lo, and the items of all attacks of the unit.
+struct Pool {
+  std::int64_t lo = 0, n = 0, dim = 0;
+  std::uint64_t* spent = nullptr;          ///< an item: forward passes in the upper half, backward in the lower
+  std::uint16_t* flags = nullptr;          ///< SampleRow::Flag
+  std::uint32_t* winner = nullptr;         ///< the item that fooled it, or kNoItem
+  std::uint32_t* kept = nullptr;           ///< the item whose last point is the strongest so far, or kNoItem
+  SampleRow* rows = nullptr;               ///< what is kept of it
+  float* points = nullptr;                 ///< the adversarial, else the strongest last point, else the clean image
+  const std::uint32_t* streams = nullptr;  ///< of the attack under way, a restart
+  std::uint32_t first = 0, end = 0;        ///< its items
+  float epsilon = 0;
+  bool full = false;
+  std::uint32_t* next = nullptr;  ///< the item that is taken up next
+  PoolCounts* counts = nullptr;
+};
+
+/// A lane's other columns; LaneBatch has what attacks see.
+struct LaneTable {
+  LaneBatch batch;
+  LaneItem* item = nullptr;
+  float* clean = nullptr;
+  std::uint16_t* label = nullptr;
+  Seen* seen = nullptr;
+  std::uint8_t* ever = nullptr;                    ///< some point of the item was misclassified
+  std::uint64_t* spent = nullptr;                  ///< of the item under way, as in Pool
+  SampleRow* row = nullptr;                        ///< of the item's last point
+  std::uint8_t* take = nullptr;                    ///< its point goes to the pool
+  std::int32_t* from = nullptr;                    ///< where a lane comes from when the table shrinks
+  std::int64_t state_bytes = 0, scratch_rows = 0;  ///< of a lane
+};
+
+/// Nobody has won yet.
+void begin_pool(const Exec& exec, const Pool& pool);
+
+/// Sample first + r becomes what its clean logits and pixels (rows x dim) say; no item has fooled it yet.
+void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* pixels);
+
+/// All lanes idle, the queue at its first item. Idle rows show the pool's first sample.
+void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes);
+
+/// Gives idle lanes the next items, in order, as `fresh` with their clean pixels. Skips items of samples
+/// that are wrong when clean or already fooled, unless pool.full.
+void refill(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes);
+
+/// Counts what the host may know, when started lanes have said what they ask.
+void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes);
+
+/// What the logits say of the lanes that ask; charges them a forward pass.
+void judge(const Exec& exec, const LaneTable& lanes);
+/// Lanes with a gradient that is not finite are broken; charges those that wanted one a backward pass.
+void judge_gradients(const Exec& exec, const LaneTable& lanes);
+
+/// Takes ended items into the pool and cancels those of samples that a lower item has fooled; their lanes are idle.
+void settle(const Exec& exec, const Pool& pool, const LaneTable& lanes);
+
+/// Moves what is under way to the first `fewer` lanes; there must be no more of it than that.
+void shrink(const Exec& exec, const LaneTable& lanes, std::int64_t fewer);
+
+/// Writes the indices of the samples that an item has fooled, in order, to `list`.
+void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list);
+
+enum class Norm { linf, l2 };
+
+/// Judges claimed adversarials (rows x dim: copies of pool.points) by fresh logits and their labels. Where the label is
+/// wrong, the point finite, in the box and within epsilon of `clean` (1e-6 relative and 2^-25 a pixel: half a unit in
+/// the last place below 1), the sample is fooled; else it is undecided.
+void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
+                   int classes, const float* logits, const std::uint16_t* label, const float* clean,
+                   const float* points);
+
+/// The rows' last flags, and passes that count: those of items up to the winner. totals: forward, backward; `sample`,
+/// when given, has them a sample.
+void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample);
+
+}  // namespace assay
