@@ -247,6 +247,7 @@ class Verbs(Case):
         labels = write(self.dir / "labels.npy", npy("<i4", (1,), [1]))
         scored = self.json("score", "--logits", logits, "--labels", labels, "--metric", "accuracy")
         self.assertEqual(set(scored), {"schema", "n", "metrics"})
+        self.assertTrue(self.json("bench", "--filter", "metric ece 10000", "--repeat", 1)["lines"])
 
     def test_the_same_verbs_print_words_for_people(self) -> None:
         config, out = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"))), self.dir / "out"
