@@ -5,8 +5,8 @@
 
 #include "assay/core/device.hpp"
 
-// Everything that crosses between host and device. Three things bring anything back: fetch_unit, Counter and
-// export_images.
+// Everything that crosses between host and device, and every copy and wait. Three things bring anything back:
+// fetch_unit, Counter and export_images.
 namespace assay {
 
 /// Host to device, ordered on exec's stream; `from` may be reused on return.
@@ -65,5 +65,11 @@ void fetch_unit(const Exec& exec, void* to, const void* from, std::size_t bytes)
 
 /// Images that a user asked to have written, device to host. Waits for them.
 void export_images(const Exec& exec, void* to, const void* from, std::size_t bytes);
+
+/// From exec's memory to exec's memory, queued on it: what a kernel's speed is compared with.
+void copy_within(const Exec& exec, void* to, const void* from, std::size_t bytes);
+
+/// Returns when all that was queued on exec is done. For clocks: results come with the functions above.
+void drain(const Exec& exec);
 
 }  // namespace assay

@@ -42,6 +42,7 @@ Verb add_doctor(CLI::App& app);
 Verb add_attack(CLI::App& app);
 Verb add_corrupt(CLI::App& app);
 Verb add_score(CLI::App& app);
+Verb add_bench(CLI::App& app);
 
 /// The largest seed, count or index, as in a config. CLI11 alone wraps a negative one where the option is unsigned.
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();

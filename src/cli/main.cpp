@@ -39,7 +39,7 @@ int run_program(int argc, char** argv) {
       "69 device, 70 internal, 73 cannot write, 75 interrupted (run the same command again).");
   std::vector<Verb> verbs;
   for (const auto add :
-       {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score})
+       {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score, add_bench})
     verbs.push_back(add(app));
   try {
     app.parse(argc, argv);

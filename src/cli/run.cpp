@@ -49,6 +49,7 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
             {"reused", summary.reused},
             {"computed", summary.computed},
             {"failed", summary.failed}}},
+          {"host_bytes", summary.host_bytes},
           {"interrupted", summary.interrupted},
           {"seconds", {{"total", summary.seconds}, {"model", summary.model_seconds}}},
           {"cells", cells}};

@@ -140,10 +140,15 @@ void Evaluator::finish(UnitResult& result, CellKind kind, const SampleRow* rows,
       metric.reduce(exec_, rows, n, states + at);
       at += metric.words;
     }
+  const auto fetch = [&](auto& to, const auto* from) {
+    const std::size_t bytes = to.size() * sizeof(to[0]);
+    fetch_unit(exec_, to.data(), from, bytes);
+    result.host_bytes += bytes;
+  };
   std::vector<std::uint64_t> fetched(static_cast<std::size_t>(words));
-  fetch_unit(exec_, fetched.data(), states, fetched.size() * sizeof(std::uint64_t));
+  fetch(fetched, states);
   result.rows.resize(static_cast<std::size_t>(n));
-  fetch_unit(exec_, result.rows.data(), rows, result.rows.size() * sizeof(SampleRow));
+  fetch(result.rows, rows);
   auto word = fetched.begin();
   for (const auto& [name, metric] : Registry<Metric>::all())
     if (metric.applies(kind)) {
@@ -363,6 +368,7 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
     finish(result, CellKind::attacked, pool.rows, n);
     std::array<std::uint64_t, 2> charged{};
     fetch_unit(exec_, charged.data(), totals, sizeof charged);
+    result.host_bytes += sizeof charged;
     result.passes = {charged[0] + static_cast<std::uint64_t>(n) + counts.winners, charged[1]};
     result.evaluated = {model.passes().forward - passes_before.forward,
                         model.passes().backward - passes_before.backward};

@@ -43,6 +43,7 @@ struct UnitResult {
   std::map<std::string, std::vector<std::uint64_t>> states;  ///< of every registered metric that applies
   std::string error;                                         ///< why it failed; empty: it didn't
   double seconds = 0, model_seconds = 0;
+  std::uint64_t host_bytes = 0;  ///< that its end fetched from exec's memory; a step's 16 bytes of counts apart
 };
 
 /// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated before a unit's first

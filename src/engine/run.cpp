@@ -74,6 +74,7 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         time.model_seconds += result.model_seconds;
         summary.seconds += result.seconds;
         summary.model_seconds += result.model_seconds;
+        summary.host_bytes += result.host_bytes;
         if (result.error.empty()) {
           store.commit(plan, unit, result);
           ++summary.computed;

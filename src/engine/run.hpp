@@ -24,6 +24,7 @@ struct RunSummary {
   int planned = 0, reused = 0, computed = 0, failed = 0;  ///< units of this process's shard
   bool interrupted = false;
   double seconds = 0, model_seconds = 0;  ///< in units computed: all, and inside models
+  std::uint64_t host_bytes = 0;           ///< that units fetched from the device
   struct CellTime {
     double seconds = 0, model_seconds = 0;
   };

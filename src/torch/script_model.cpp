@@ -90,7 +90,10 @@ std::string useful_line(const std::exception& error) {
       if (end != line.npos && line.find(' ') > end) named = line.substr(line.find(' ') + 1);
     }
   }
-  const std::string& line = named.empty() ? first : named;
+  std::string line = named.empty() ? first : named;
+  // The CPU's allocator says where and what it enforces before it says what is the matter.
+  if (const std::size_t words = line.find("] err == 0. "); line.starts_with("[enforce fail at ") && words != line.npos)
+    line.erase(0, words + 12);
   constexpr std::size_t kLong = 160;  // LibTorch's own advice may follow, a paragraph of it
   return line.size() <= kLong ? line : line.substr(0, std::min(line.find(". "), 2 * kLong));
 }

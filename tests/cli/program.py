@@ -102,6 +102,15 @@ def units(out: Path) -> dict[str, Path]:
     return {path.stem: path for path in out.glob("units/*/[!.]*.json")}
 
 
+def fetched(out: Path) -> int:
+    """What the ends of a folder's units brought back: 16 bytes a sample, 8 a word of their metrics' states, and of an attack's
+    unit two sums of passes."""
+    payloads = [json.loads(record.read_text())["payload"] for record in units(out).values()]
+    words = sum(len(state) for unit in payloads for state in unit["states"].values())
+    attacked = sum("robust_accuracy" in unit["states"] for unit in payloads)
+    return 16 * sum(unit["hi"] - unit["lo"] for unit in payloads) + 8 * words + 16 * attacked
+
+
 def identity(out: Path) -> dict[Path, tuple[int, int]]:
     """What changes when a unit's file is written again, for both files of each committed unit."""
     files = [path.with_suffix(suffix) for path in units(out).values() for suffix in (".json", ".npy")]

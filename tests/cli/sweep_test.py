@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 
 from program import NORMALISED, ROBUST, ROOT, SECONDS, STANDARD, Case
-from program import attack, corruption, identity, model, npy, run, start, sweep, units, write
+from program import attack, corruption, fetched, identity, model, npy, run, start, sweep, units, write
 
 METRICS = ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final", "nll", "brier", "ece"]
 MODELS = model(STANDARD, NORMALISED) + model(ROBUST, 'name = "held"\n' + NORMALISED)
@@ -128,13 +128,19 @@ class Results(Whole):
         self.assertNotIn("\x1b", self.result.stdout + self.result.stderr)
         self.assertNotIn("\r", self.result.stderr)
 
+    def test_units_bring_back_16_bytes_a_sample_and_their_states(self) -> None:
+        info = json.loads((self.whole / "run-info.json").read_text())
+        self.assertEqual(info["host_bytes"], fetched(self.whole))
+        self.assertGreater(info["host_bytes"], 2 * CELLS * 40 * 16)
+
     def test_metrics_are_added_to_a_finished_sweep_and_taken_away_without_computing(self) -> None:
         few, out = self.write_sweep(small(["accuracy"])), self.copy()
         before, whole = identity(out), digests(out)
         for config in (few, self.config):
             again = self.done("run", config, "--out", out)
             self.assertNotIn("model ", again.stderr, "a model was loaded")
-            self.assertEqual(json.loads((out / "run-info.json").read_text())["units"]["computed"], 0)
+            info = json.loads((out / "run-info.json").read_text())
+            self.assertEqual((info["units"]["computed"], info["host_bytes"]), (0, 0))
             self.assertEqual(identity(out), before)
             if config == few:
                 cells = json.loads((out / "results.json").read_text())["cells"]
@@ -241,6 +247,7 @@ class Verbs(Case):
         labels = write(self.dir / "labels.npy", npy("<i4", (1,), [1]))
         scored = self.json("score", "--logits", logits, "--labels", labels, "--metric", "accuracy")
         self.assertEqual(set(scored), {"schema", "n", "metrics"})
+        self.assertTrue(self.json("bench", "--filter", "metric ece 10000", "--repeat", 1)["lines"])
 
     def test_the_same_verbs_print_words_for_people(self) -> None:
         config, out = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"))), self.dir / "out"

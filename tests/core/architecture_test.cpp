@@ -84,7 +84,7 @@ TEST(Architecture, DeviceMemoryIsCopiedInOneFileByItsNamedFunctions) {
   const std::regex declaration(R"(void (\w+)\(const Exec& exec, void\* to, const void\* from)");
   std::set<std::string> names;
   for (std::sregex_iterator it(header.begin(), header.end(), declaration), end; it != end; ++it) names.insert((*it)[1]);
-  EXPECT_THAT(names, testing::ElementsAre("export_images", "fetch_unit", "upload"));
+  EXPECT_THAT(names, testing::ElementsAre("copy_within", "export_images", "fetch_unit", "upload"));
 }
 
 TEST(Architecture, OnlyTheUnitsEndFetchesAndOnlyExportsCopyImages) {
@@ -94,6 +94,13 @@ TEST(Architecture, OnlyTheUnitsEndFetchesAndOnlyExportsCopyImages) {
   EXPECT_THAT(matching({"cuda", "src"}, R"(export_images\()"),
               testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/engine/corrupt.cpp",
                                             "src/engine/evaluate.cpp"));
+}
+
+TEST(Architecture, OnlyTheClockOfTheBenchWaitsAndCopiesOnTheDevice) {
+  for (const char* function : {R"(\bdrain\()", R"(\bcopy_within\()"})
+    EXPECT_THAT(
+        matching({"cuda", "src"}, function),
+        testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/engine/bench.cpp"));
 }
 
 TEST(Architecture, EveryKernelFileRegistersItsStemAndNothingIsRegisteredElsewhere) {

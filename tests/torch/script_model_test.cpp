@@ -523,6 +523,18 @@ TEST_F(ScriptModel, FailsAtRunTimeWithOneLine) {
                      HasSubstr("batch of 16 x 1 x 4 x 4 failed: AssertionError: too bright"), Not(HasSubstr("\n"))));
 }
 
+TEST_F(ScriptModel, SaysToUseASmallerBatchWhereAPassHasNoMemory) {
+  // 4 EiB, once the first pixel is above 2.
+  fixture_.body = "if bool((x > 2).any()):\n    x = x + torch.zeros([1 << 60]).sum()\nreturn self.linear(x)";
+  const LoadedModel loaded = load();
+  data_.floats[0] = 3;
+  const Error error = thrown_by([&] { loaded.model->forward({}, first(16), false); });
+  EXPECT_EQ(error.code(), ExitCode::internal);  // the unit's failure, not the run's: exit 3 in the end
+  EXPECT_THAT(error.what(), AllOf(HasSubstr("the forward pass of a batch of 16 x 1 x 4 x 4 failed: "),
+                                  HasSubstr("can't allocate memory"), Not(HasSubstr("\n"))));
+  EXPECT_EQ(error.hint(), "use a smaller batch");
+}
+
 TEST_F(ScriptModel, AnswersAgainAfterAFailure) {
   fixture_.body = "assert not bool((x > 2).any()), 'too bright'\nreturn self.linear(x)";
   const LoadedModel loaded = load();
