@@ -99,7 +99,7 @@ Verb add_attack(CLI::App& app) {
   verb->add_option("data", options->data, "source, such as fashion_mnist or npy:DIR")->required();
   verb->add_option("name", options->name, "an attack, see `assay list attacks`; its parameters follow as --name value")
       ->required();
-  verb->add_option("--out", options->out, "output folder")->required();
+  verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
   verb->add_option("--seed", options->seed, "same seed, same random starts")->check(CLI::Range(std::int64_t{0}, kMost));
   verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));
   verb->add_option("--batch", options->batch, "images at a time")->check(CLI::Range(1, 65536));

@@ -46,6 +46,9 @@ Verb add_score(CLI::App& app);
 /// The largest seed, count or index, as in a config. CLI11 alone wraps a negative one where the option is unsigned.
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 
+/// Refuses an empty path: a script whose variable is not set would else write where it did not mean to.
+CLI::Validator not_empty();
+
 /// Options that `attack`, `corrupt`, `run` and `plan` share.
 struct DeviceOptions {
   std::string device;  ///< empty: the config's

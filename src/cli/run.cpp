@@ -155,7 +155,7 @@ Verb add_run(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("run", "Run a sweep; run it again to go on after an interruption");
   verb->add_option("sweep", options->config, "the sweep, TOML or JSON")->required();
-  verb->add_option("--out", options->out, "output folder (default: out/<name of the sweep>)");
+  verb->add_option("--out", options->out, "output folder (default: out/<name of the sweep>)")->check(not_empty());
   verb->add_option("--shard", options->shard, "i/N: compute only the i-th of N parts; `assay merge` joins them");
   add_device_options(*verb, options->device);
   verb->add_flag("--dry-run", options->dry_run, "print the cells and units, compute nothing");
