@@ -31,6 +31,7 @@ double distance(const std::string& norm, const DataSet& data, std::int64_t sampl
 }
 
 ExitCode attack(const Options& options, const Params& given) {
+  handle_signals();
   const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const Exec exec = device.exec();
@@ -38,7 +39,6 @@ ExitCode attack(const Options& options, const Params& given) {
   const DataSet data = load_data(options.data, ".");
   const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
-  handle_signals();
   std::vector<float> points;
   UnitResult clean, attacked;
   try {

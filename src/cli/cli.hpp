@@ -20,7 +20,7 @@ namespace assay::cli {
 
 /// Set by SIGINT, SIGTERM and SIGUSR1.
 StopFlag& stop_flag();
-/// From here on those signals ask for an orderly end instead of killing; a second one kills.
+/// From here on those signals ask for an orderly end with exit code 75 instead of killing; a second one kills.
 void handle_signals();
 
 /// Prints a line to stderr, over the progress line where one is drawn.

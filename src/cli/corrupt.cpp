@@ -18,6 +18,7 @@ struct Options {
 };
 
 ExitCode corrupt(const Options& options) {
+  handle_signals();
   const Perturbation p =
       check_perturbation(Perturbation::Kind::corruption, options.name,
                          {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
@@ -38,7 +39,6 @@ ExitCode corrupt(const Options& options) {
   }
   request.floats = options.floats;
   request.draws = options.draws;
-  handle_signals();
   CorruptedImages images;
   try {
     images = corrupt_images(device.exec(), data, request, stop_flag());

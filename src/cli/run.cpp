@@ -92,6 +92,7 @@ void print_dry_run(const Plan& plan, const std::vector<int>& jobs, const Store& 
 }
 
 ExitCode run(const Options& options) {
+  if (!options.dry_run) handle_signals();
   const auto [shard, shards] = parse_shard(options.shard);
   std::filesystem::path out = options.out;
   if (out.empty()) out = std::filesystem::path("out") / std::filesystem::path(options.config).stem();
@@ -102,7 +103,6 @@ ExitCode run(const Options& options) {
     print_dry_run(p.plan, jobs, store, options.json);
     return ExitCode::done;
   }
-  handle_signals();
 
   bool gradients = false;
   for (const Perturbation& perturbation : p.sweep.perturbations)
@@ -114,6 +114,8 @@ ExitCode run(const Options& options) {
   std::vector<std::unique_ptr<Model>> loaded(p.sweep.models.size());
   if (!store.plan())
     for (std::size_t m = 0; m < loaded.size() && !stop_flag(); ++m) loaded[m] = load(m);
+  if (stop_flag())
+    throw Error(ExitCode::interrupted, "interrupted before the first unit", "run the same command again to go on");
   store.claim(p.plan);
   const ModelLoader loader = [&](int m) {
     auto& ready = loaded[static_cast<std::size_t>(m)];
