@@ -353,8 +353,10 @@ class Folder(BadInput):
                 self.assertEqual({key: value for key, value in content(self.out).items() if key != path}, left)
         for verb in ("merge", "status"):
             self.refused(65, "plan.json", verb, self.out)
-        path.write_text(text)
+        before = identity(self.out)
+        path.unlink()  # as the hint says
         self.done("run", config, "--out", self.out)
+        self.assertEqual(identity(self.out), before, "what is committed is not computed again")
 
 
 class CannotWrite(BadInput):
