@@ -31,6 +31,7 @@ double distance(const std::string& norm, const DataSet& data, std::int64_t sampl
 }
 
 ExitCode attack(const Options& options, const Params& given) {
+  handle_signals();
   const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const Exec exec = device.exec();
@@ -38,7 +39,6 @@ ExitCode attack(const Options& options, const Params& given) {
   const DataSet data = load_data(options.data, ".");
   const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
-  handle_signals();
   AttackExport exported;
   UnitResult clean, attacked;
   try {
@@ -99,7 +99,7 @@ Verb add_attack(CLI::App& app) {
   verb->add_option("data", options->data, "source, such as fashion_mnist or npy:DIR")->required();
   verb->add_option("name", options->name, "an attack, see `assay list attacks`; its parameters follow as --name value")
       ->required();
-  verb->add_option("--out", options->out, "output folder")->required();
+  verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
   verb->add_option("--seed", options->seed, "same seed, same random starts")->check(CLI::Range(std::int64_t{0}, kMost));
   verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));
   verb->add_option("--batch", options->batch, "images at a time")->check(CLI::Range(1, 65536));

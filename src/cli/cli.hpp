@@ -20,7 +20,7 @@ namespace assay::cli {
 
 /// Set by SIGINT, SIGTERM and SIGUSR1.
 StopFlag& stop_flag();
-/// From here on those signals ask for an orderly end instead of killing; a second one kills.
+/// From here on those signals ask for an orderly end with exit code 75 instead of killing; a second one kills.
 void handle_signals();
 
 /// Prints a line to stderr, over the progress line where one is drawn.
@@ -46,6 +46,9 @@ Verb add_bench(CLI::App& app);
 
 /// The largest seed, count or index, as in a config. CLI11 alone wraps a negative one where the option is unsigned.
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+
+/// Refuses an empty path: a script whose variable is not set would else write where it did not mean to.
+CLI::Validator not_empty();
 
 /// Options that `attack`, `corrupt`, `run` and `plan` share.
 struct DeviceOptions {

@@ -24,6 +24,10 @@ int device_index(const std::string& device) {
 
 }  // namespace
 
+CLI::Validator not_empty() {
+  return CLI::Validator([](std::string& path) { return path.empty() ? "is empty, expected a path" : ""; }, "");
+}
+
 void add_device_options(CLI::App& app, DeviceOptions& options) {
   app.add_option("--device", options.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--threads", options.threads, "CPU threads (default: the plan's, else one a processor)")

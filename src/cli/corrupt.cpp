@@ -18,6 +18,7 @@ struct Options {
 };
 
 ExitCode corrupt(const Options& options) {
+  handle_signals();
   const Perturbation p =
       check_perturbation(Perturbation::Kind::corruption, options.name,
                          {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
@@ -38,7 +39,6 @@ ExitCode corrupt(const Options& options) {
   }
   request.floats = options.floats;
   request.draws = options.draws;
-  handle_signals();
   CorruptedImages images;
   try {
     images = corrupt_images(device.exec(), data, request, stop_flag());
@@ -82,11 +82,14 @@ Verb add_corrupt(CLI::App& app) {
   verb->add_option("data", options->data, "source, such as fashion_mnist or npy:DIR")->required();
   verb->add_option("name", options->name, "a corruption, see `assay list corruptions`")->required();
   verb->add_option("--severity", options->severity, "1 (mild) to 5 (severe)")->required();
-  verb->add_option("--out", options->out, "output folder")->required();
+  verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
   verb->add_option("--table", options->table, "constants: auto (by size), 32 (CIFAR-10-C) or 224 (ImageNet-C)");
   verb->add_option("--seed", options->seed, "same seed, same images")->check(CLI::Range(std::int64_t{0}, kMost));
-  verb->add_option("--limit", options->limit, "only the first images")->check(CLI::Range(std::int64_t{1}, kMost));
-  verb->add_option("--index", options->index, "only this image")->check(CLI::Range(std::int64_t{0}, kMost));
+  CLI::Option* limit = verb->add_option("--limit", options->limit, "only the first images");
+  limit->check(CLI::Range(std::int64_t{1}, kMost));
+  verb->add_option("--index", options->index, "only this image")
+      ->check(CLI::Range(std::int64_t{0}, kMost))
+      ->excludes(limit);
   verb->add_flag("--float", options->floats, "also float.npy: float32 in [0, 1] before quantisation");
   verb->add_flag("--dump-draws", options->draws, "also draws/*.npy: what was drawn, N x 3 x H x W");
   add_device_options(*verb, options->device);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "assay/attack.hpp"
 #include "assay/corruption.hpp"
 #include "assay/loss.hpp"
@@ -25,7 +27,8 @@ json param_json(const ParamSpec& spec) {
       },
       spec.fallback);
   if (fallback.is_null() && !spec.default_rule.empty()) fallback = spec.default_rule;
-  const auto bound = [](double v) { return std::abs(v) <= 1e300 ? json(v) : json(nullptr); };
+  const bool is_number = spec.type == ParamType::integer || spec.type == ParamType::real;
+  const auto bound = [&](double v) { return is_number && std::abs(v) <= 1e300 ? json(v) : json(nullptr); };
   json out = {{"name", spec.name},      {"type", kTypes[static_cast<int>(spec.type)]},
               {"about", spec.about},    {"default", fallback},
               {"min", bound(spec.min)}, {"max", bound(spec.max)}};
@@ -52,6 +55,18 @@ json everything() {
   return all;
 }
 
+std::string plural(const std::string& kind) {
+  return kind + (kind.ends_with('s') ? "es" : "s");
+}
+
+std::string line(const json& p) {
+  const json& fallback = p["default"];
+  const std::string shown = fallback.is_null()     ? "required"
+                            : fallback.is_string() ? "default " + fallback.get<std::string>()
+                                                   : "default " + fallback.dump();
+  return fmt::format("      {:<18} {} ({})\n", p["name"].get<std::string>(), p["about"].get<std::string>(), shown);
+}
+
 struct Options {
   std::string kind;
   bool json = false;
@@ -63,7 +78,7 @@ ExitCode list(const Options& options) {
   for (const json& entry : everything()) {
     const auto kind = entry["kind"].get<std::string>();
     if (kinds.empty() || kinds.back() != kind) kinds.push_back(kind);
-    if (options.kind.empty() || options.kind == kind || options.kind == kind + "s") chosen.push_back(entry);
+    if (options.kind.empty() || options.kind == kind || options.kind == plural(kind)) chosen.push_back(entry);
   }
   if (chosen.empty())
     throw Error(ExitCode::usage, "unknown kind '" + options.kind + "'", did_you_mean(options.kind, kinds));
@@ -72,19 +87,18 @@ ExitCode list(const Options& options) {
     return ExitCode::done;
   }
   std::string kind;
-  for (const json& entry : chosen) {
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const json& entry = chosen[i];
     if (entry["kind"] != kind) {
-      fmt::print("{}{}s\n", kind.empty() ? "" : "\n", entry["kind"].get<std::string>());
+      fmt::print("{}{}\n", kind.empty() ? "" : "\n", plural(entry["kind"].get<std::string>()));
       kind = entry["kind"].get<std::string>();
     }
     fmt::print("  {:<22} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
-    if (kind == "corruption") continue;  // all take the same two
-    for (const json& p : entry["params"])
-      fmt::print("      {:<18} {}{}\n", p["name"].get<std::string>(), p["about"].get<std::string>(),
-                 p["default"].is_null()
-                     ? std::string(" (required)")
-                     : " (default " +
-                           (p["default"].is_string() ? p["default"].get<std::string>() : p["default"].dump()) + ")");
+    if (kind == "corruption") {  // all take the same, which is said below the last
+      if (i + 1 < chosen.size() && chosen[i + 1]["kind"] == kind) continue;
+      fmt::print("    each takes\n");
+    }
+    for (const json& p : entry["params"]) fmt::print("{}", line(p));
   }
   return ExitCode::done;
 }

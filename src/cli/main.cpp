@@ -52,7 +52,10 @@ int run_program(int argc, char** argv) {
     // Of a verb that it doesn't know, CLI11 says only that one is missing.
     if (!first.empty() && !first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end())
       return complain(Error(ExitCode::usage, "unknown verb '" + first + "'", did_you_mean(first, names)));
-    return complain(Error(ExitCode::usage, e.what(), "see `assay --help` or `assay VERB --help`"));
+    std::string what = e.what();
+    // All options that are not texts are numbers.
+    if (dynamic_cast<const CLI::ConversionError*>(&e) != nullptr) what += ", expected a number that it can take";
+    return complain(Error(ExitCode::usage, what, "see `assay --help` or `assay VERB --help`"));
   }
   for (const Verb& verb : verbs)
     if (verb.app->parsed()) return static_cast<int>(verb.action());

@@ -16,8 +16,9 @@ Params parse_params(const std::vector<std::string>& words) {
     } else if (i + 1 < words.size()) {
       value = words[++i];
     } else {
-      throw Error(ExitCode::usage, "--" + name + " has no value");
+      throw Error(ExitCode::usage, "--" + name + " has no value", "parameters are given as --name value");
     }
+    if (params.contains(name)) throw Error(ExitCode::usage, "--" + name + " is given twice");
     std::int64_t whole = 0;
     const char* end = value.data() + value.size();
     if (value == "true" || value == "false")

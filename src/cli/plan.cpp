@@ -30,7 +30,7 @@ Verb add_plan(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("plan", "Print the cells and units of a sweep");
   verb->add_option("sweep", options->config, "the sweep, TOML or JSON")->required();
-  verb->add_option("-o,--out", options->out, "write the plan to this file");
+  verb->add_option("-o,--out", options->out, "write the plan to this file")->check(not_empty());
   add_device_options(*verb, options->device);
   verb->add_flag("--json", options->json, "print the plan as JSON");
   return {verb, [options] { return plan(*options); }};

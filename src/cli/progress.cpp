@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -24,15 +25,17 @@ struct Progress::State {
   int done = 0, total = 0, reused = 0;
   std::int64_t images = 0;
   double share = 0;
+  double counted = 0;  ///< seconds from the beginning to the last report, which the counts are of
   bool drawn = false;
   std::jthread ticker;  // last: it uses the others
 
+  double elapsed() const { return std::chrono::duration<double>(Clock::now() - began).count(); }
   std::string line() const {
-    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    const double seconds = elapsed();
     std::string text = fmt::format("{}/{} units", done, total);
     if (reused > 0) text += fmt::format(" ({} from before)", reused);
-    if (images > 0) text += fmt::format(", {:.0f} images/s", static_cast<double>(images) / seconds);
-    if (share > 0 && share < 1) text += fmt::format(", {:.0f} s left", seconds * (1 - share) / share);
+    if (images > 0) text += fmt::format(", {:.0f} images/s", static_cast<double>(images) / counted);
+    if (share > 0 && share < 1) text += fmt::format(", {:.0f} s left", std::max(0.0, counted / share - seconds));
     return text;
   }
   void draw() {
@@ -71,6 +74,7 @@ void Progress::progress(int done, int total, int reused, std::int64_t images, do
   state_->reused = reused;
   state_->images = images;
   state_->share = share;
+  state_->counted = state_->elapsed();
 }
 
 void Progress::failed(const std::string& cell, std::int64_t lo, std::int64_t hi, const std::string& why) {

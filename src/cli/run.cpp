@@ -93,6 +93,7 @@ void print_dry_run(const Plan& plan, const std::vector<int>& jobs, const Store& 
 }
 
 ExitCode run(const Options& options) {
+  if (!options.dry_run) handle_signals();
   const auto [shard, shards] = parse_shard(options.shard);
   std::filesystem::path out = options.out;
   if (out.empty()) out = std::filesystem::path("out") / std::filesystem::path(options.config).stem();
@@ -103,7 +104,6 @@ ExitCode run(const Options& options) {
     print_dry_run(p.plan, jobs, store, options.json);
     return ExitCode::done;
   }
-  handle_signals();
 
   bool gradients = false;
   for (const Perturbation& perturbation : p.sweep.perturbations)
@@ -115,6 +115,8 @@ ExitCode run(const Options& options) {
   std::vector<std::unique_ptr<Model>> loaded(p.sweep.models.size());
   if (!store.plan())
     for (std::size_t m = 0; m < loaded.size() && !stop_flag(); ++m) loaded[m] = load(m);
+  if (stop_flag())
+    throw Error(ExitCode::interrupted, "interrupted before the first unit", "run the same command again to go on");
   store.claim(p.plan);
   const ModelLoader loader = [&](int m) {
     auto& ready = loaded[static_cast<std::size_t>(m)];
@@ -156,7 +158,7 @@ Verb add_run(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("run", "Run a sweep; run it again to go on after an interruption");
   verb->add_option("sweep", options->config, "the sweep, TOML or JSON")->required();
-  verb->add_option("--out", options->out, "output folder (default: out/<name of the sweep>)");
+  verb->add_option("--out", options->out, "output folder (default: out/<name of the sweep>)")->check(not_empty());
   verb->add_option("--shard", options->shard, "i/N: compute only the i-th of N parts; `assay merge` joins them");
   add_device_options(*verb, options->device);
   verb->add_flag("--dry-run", options->dry_run, "print the cells and units, compute nothing");

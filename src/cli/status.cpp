@@ -42,7 +42,7 @@ ExitCode merge(const Options& options) {
 Verb add_folder_verb(CLI::App& app, const char* name, const char* about, ExitCode (*action)(const Options&)) {
   const auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand(name, about);
-  verb->add_option("dir", options->out, "the --out folder of `assay run`")->required();
+  verb->add_option("dir", options->out, "the --out folder of `assay run`")->required()->check(not_empty());
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options, action] { return action(*options); }};
 }

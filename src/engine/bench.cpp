@@ -57,26 +57,49 @@ struct Bench {
       const auto attack = entry.make(check_perturbation(Perturbation::Kind::attack, name, given, "").params);
       const auto clean = filled<float>(exec, size, unit), value = filled<float>(exec, n, unit);
       const auto gradient = filled<float>(exec, size, [](std::uint32_t bits) { return unit(bits) - 0.5f; });
-      const auto item = filled<LaneItem>(exec, n, [&](std::uint32_t bits) { return LaneItem{bits, epsilon}; });
+      const auto item = filled<LaneItem>(exec, n, [&](std::uint32_t bits) { return LaneItem{bits, epsilon, 1, 0}; });
+      constexpr int kClasses = 10;
+      const auto logits = filled<float>(exec, n * kClasses, unit);
+      const auto label = filled<std::uint16_t>(exec, n, [](std::uint32_t) { return std::uint16_t{0}; });
       const Buffer<float> point(exec, size), scratch(exec, size * attack->scratch_rows);
       // A lane that is done does nothing more, so each launch of a loop has states of its own.
       const auto lane_bytes = static_cast<std::int64_t>(attack->lane_bytes + 15) / 16 * 16;
       const Buffer<std::byte> state(exec, kMostLaunches * n * lane_bytes);
       const Buffer<Verdict> verdict(exec, kMostLaunches * n);
-      LaneBatch lanes{
-          n,       dim, item.data(), nullptr, clean.data(), point.data(), scratch.data(), value.data(), gradient.data(),
-          nullptr, 1};
+      const auto fresh = filled<Verdict>(exec, n, [](std::uint32_t) { return Verdict::fresh; });
+      const auto seen = filled<Seen>(exec, n, [](std::uint32_t) { return Seen::right; });
+      LaneBatch lanes;
+      lanes.lanes = n;
+      lanes.dim = dim;
+      lanes.classes = kClasses;
+      lanes.seed = 1;
+      lanes.item = item.data();
+      lanes.clean = clean.data();
+      lanes.point = point.data();
+      lanes.scratch = scratch.data();
+      lanes.logits = logits.data();
+      lanes.value = value.data();
+      lanes.gradient = gradient.data();
+      lanes.label = label.data();
+      lanes.seen = seen.data();
       const auto at = [&](int launch) -> const LaneBatch& {
         lanes.state = state.data() + launch * n * lane_bytes;
         lanes.verdict = verdict.data() + launch * n;
         return lanes;
       };
+      const auto renew = [&](int launch) {
+        copy_within(exec, verdict.data() + launch * n, fresh.data(), static_cast<std::size_t>(n) * sizeof(Verdict));
+      };
       const auto start = [&](int launch) { attack->start(exec, at(launch)); };
+      const auto renew_and_start = [&](int launch) {
+        renew(launch);
+        start(launch);
+      };
       const auto advance = [&](int launch) { attack->advance(exec, at(launch)); };
       // Reads the gradient, the clean image and, except where that is still the same, the point; writes the point.
-      const std::int64_t moved = attack->queries == 1 && attack->starts_clean ? 12 * size : 16 * size;
-      time("attack", name + ".start", shape, 8 * size, start);
-      time("attack", name + ".advance", shape, moved, advance, start);
+      const std::int64_t moved = attack->queries == 2 ? 12 * size : 16 * size;
+      time("attack", name + ".start", shape, 8 * size, start, renew);
+      time("attack", name + ".advance", shape, moved, advance, renew_and_start);
     }
   }
 

@@ -136,13 +136,14 @@ std::optional<Plan> Store::plan() const {
   const auto text = read_if_there(root_ / "plan.json");
   if (!text) return std::nullopt;
   const std::string where = "'" + (root_ / "plan.json").string() + "': ";
+  constexpr char kDamaged[] =
+      "remove this file and run the sweep again (finished units are kept), or choose another --out";
   const json content = parse(*text);
-  if (content.is_discarded())
-    throw Error(ExitCode::input, where + "not JSON", "remove the folder, or choose another --out");
+  if (content.is_discarded()) throw Error(ExitCode::input, where + "not JSON", kDamaged);
   try {
     return plan_from_json(content);
   } catch (const Error& e) {
-    throw Error(e.code(), where + e.what(), "remove the folder, or choose another --out");
+    throw Error(e.code(), where + e.what(), kDamaged);
   }
 }
 

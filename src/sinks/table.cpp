@@ -17,6 +17,19 @@ std::string text(const Param& value) {
   return std::get<std::string>(value);
 }
 
+/// True where no cell has another step for the same parameters: by default it is a multiple of epsilon.
+bool step_follows(const Results& results, const Perturbation& p) {
+  const auto without_step = [](Params params) {
+    params.erase("step");
+    return params;
+  };
+  return std::none_of(results.cells.begin(), results.cells.end(), [&](const CellResult& cell) {
+    return std::any_of(cell.perturbation.begin(), cell.perturbation.end(), [&](const Perturbation& q) {
+      return q.name == p.name && q.params != p.params && without_step(q.params) == without_step(p.params);
+    });
+  });
+}
+
 /// The name, its strength, and the parameters in which cells of that name differ.
 std::string label(const Results& results, const CellResult& cell) {
   if (cell.perturbation.empty()) return "clean";
@@ -30,8 +43,7 @@ std::string label(const Results& results, const CellResult& cell) {
               return q.name == p.name && q.params.contains(key) && q.params.at(key) != own;
             });
           });
-      const bool follows = name == "step" && p.params.contains("epsilon");  // by default a multiple of epsilon
-      if (name == "epsilon" || name == "severity" || (varies && !follows))
+      if (name == "epsilon" || name == "severity" || (varies && !(name == "step" && step_follows(results, p))))
         line += fmt::format(" {}={}", name, text(value));
     }
   }
@@ -62,6 +74,9 @@ std::string render(const Results& results) {
     if (present.erase(name) != 0) columns.emplace_back(name);
   columns.insert(columns.end(), present.begin(), present.end());
 
+  std::size_t longest = 0;
+  for (const std::string& name : columns) longest = std::max(longest, name.size());
+
   std::string out = fmt::format("{}: {} images\n", results.source, n);
   std::string model;
   for (const CellResult& cell : results.cells) {
@@ -83,6 +98,12 @@ std::string render(const Results& results) {
   if (widest > 0)
     out += fmt::format("\n95% intervals are at most {:.1f} points to a side; each stands in results.json.\n",
                        100 * widest);
+  out += "\nThe columns:\n";
+  for (const std::string& name : columns) {
+    const Metric* metric = Registry<Metric>::find(name);
+    if (metric != nullptr) out += fmt::format("  {:<{}}  {}\n", name, longest, metric->definition);
+  }
+  out += '\n';
 
   // The one sentence a model is judged by.
   for (std::size_t first = 0; first < results.cells.size();) {

@@ -150,13 +150,17 @@ class CommandLine(BadInput):
             "epsilon = -1": (*attack_it, "--epsilon", -1),
             "epsilon = nan": (*attack_it, "--epsilon", "nan"),
             "--epsilon has no value": (*attack_it, "--epsilon"),
+            "--epsilon is given twice": (*attack_it, "--epsilon", 0.1, "--epsilon=0.2"),
+            "--out: is empty": (*run_it[:2], "--out", ""),
+            "dir: is empty": ("merge", ""),
             "unexpected argument 'more'": (*attack_it, "--epsilon", 0.1, "more"),
             "--mean and --std": (*attack_it, "--epsilon", 0.1, "--mean", 0.5),
             "--seed": (*attack_it, "--epsilon", 0.1, "--seed", -1),
             "it is a corruption": ("attack", ROBUST, "fashion_mnist", "contrast", "--out", self.dir / "made"),
             "unknown data source 'zip'": ("attack", ROBUST, "zip", "fgsm", "--epsilon", 0.1, "--out", self.dir / "made"),
             "severity = 6": (*corrupt_it, 6),
-            "Could not convert: --severity": (*corrupt_it, "mild"),
+            "Could not convert: --severity = mild, expected a number": (*corrupt_it, "mild"),
+            "--limit excludes --index": (*corrupt_it, 1, "--index", 1, "--limit", 5),
             "--index 10000: 'fashion_mnist' has images 0 to 9999": (*corrupt_it, 1, "--index", 10000),
             "--index": (*corrupt_it, 1, "--index", -1),
             "--limit": (*corrupt_it, 1, "--limit", 0),
@@ -349,8 +353,10 @@ class Folder(BadInput):
                 self.assertEqual({key: value for key, value in content(self.out).items() if key != path}, left)
         for verb in ("merge", "status"):
             self.refused(65, "plan.json", verb, self.out)
-        path.write_text(text)
+        before = identity(self.out)
+        path.unlink()  # as the hint says
         self.done("run", config, "--out", self.out)
+        self.assertEqual(identity(self.out), before, "what is committed is not computed again")
 
 
 class CannotWrite(BadInput):

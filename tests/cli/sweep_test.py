@@ -302,6 +302,33 @@ class Verbs(Case):
         self.refused(65, "they differ in threads", "run", config, "--out", out, "--threads", 3)
 
 
+class Signals(Case):
+    def test_an_interruption_while_models_load_is_75_too_and_leaves_nothing(self) -> None:
+        out = self.dir / "out"
+        with start("run", self.write_sweep(sweep(models=MODELS)), "--out", out) as process:
+            self.assertIn("device:", process.stderr.readline())  # what follows: data, hashes, models
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=SECONDS)
+        self.assertEqual(process.returncode, 75, err)
+        self.assertIn("interrupted", err)
+        self.assertFalse((out / "results.json").exists())
+
+
+class Listing(Case):
+    def test_list_prints_every_registered_thing_and_parameter(self) -> None:
+        entries, text = self.json("list"), self.done("list").stdout
+        headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
+        self.assertEqual(headings, ["attacks", "corruptions", "losses", "metrics", "sources", "sinks"])
+        for entry in entries:
+            self.assertRegex(text, rf"(?m)^  {entry['name']} ")
+            for parameter in entry["params"]:
+                self.assertRegex(text, rf"(?m)^      {parameter['name']} ")
+                if parameter["type"] in ("bool", "string"):
+                    self.assertEqual((parameter["min"], parameter["max"]), (None, None))
+        for heading in headings:
+            self.assertTrue(self.json("list", heading))
+
+
 class Terminal(Case):
     def test_on_a_terminal_one_line_is_redrawn(self) -> None:
         # More work than any machine does before the first line; it is interrupted once that was seen.

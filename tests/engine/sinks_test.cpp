@@ -79,5 +79,28 @@ TEST(Table, ShowsSharesInPercentAndSumsUpEachModel) {
               HasSubstr("m,1: 10.0% accurate on clean images, 0.0% at worst under attack (fgsm epsilon=0.01569)."));
 }
 
+TEST(Table, SaysOfEachColumnWhatItIs) {
+  for (const char* name : {"accuracy", "robust_accuracy", "ece"})
+    EXPECT_THAT(render("table"), HasSubstr(Registry<Metric>::find(name)->definition)) << name;
+}
+
+TEST(Table, ShowsTheStepOnlyWhereItIsAllThatDiffers) {
+  const auto attacked = [](double epsilon, double step) {
+    return CellResult{"m",
+                      {{Perturbation::Kind::attack, "pgd_linf", {{"epsilon", epsilon}, {"step", step}}}},
+                      CellKind::attacked,
+                      10,
+                      0,
+                      {20, 10},
+                      {},
+                      {}};
+  };
+  const Sink& table = *Registry<Sink>::find("table");
+  EXPECT_THAT(table.render({"toy", {attacked(0.1, 0.01), attacked(0.2, 0.02)}}), testing::Not(HasSubstr("step")));
+  const std::string two = table.render({"toy", {attacked(0.1, 0.01), attacked(0.1, 0.02)}});
+  EXPECT_THAT(two, HasSubstr("pgd_linf epsilon=0.1 step=0.01"));
+  EXPECT_THAT(two, HasSubstr("pgd_linf epsilon=0.1 step=0.02"));
+}
+
 }  // namespace
 }  // namespace assay
