@@ -393,14 +393,14 @@ struct SumPasses {
     const auto forward = team.sum(items, [=](std::int64_t i) { return charged(i) >> 32; });
     const auto backward = team.sum(items, [=](std::int64_t i) { return charged(i) & 0xFFFFFFFFu; });
     team.once([&] {
-      totals[0] = forward;
+      totals[0] = forward + static_cast<std::uint64_t>(own.n) + own.counts->winners;
       totals[1] = backward;
     });
     std::uint64_t* const each = sample;
     const std::int64_t end = items;
     if (each != nullptr)
       team.each(own.n, [=](std::int64_t u) {
-        std::uint64_t sum = 0;
+        std::uint64_t sum = own.winner[u] == kNoItem ? kForward : 2 * kForward;
         for (std::int64_t i = u; i < end; i += own.n) sum += charged(i);
         each[u] = sum;
       });

@@ -90,7 +90,8 @@ void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uin
                    int classes, const float* logits, const std::uint16_t* label, const float* clean,
                    const float* points);
 
-/// The rows' last flags, and passes that count: those of items up to the winner. totals: forward, backward; `sample`,
+/// The rows' last flags, and passes that count: the clean one, those of items up to the winner, and the winner's
+/// verification. totals: forward, backward; `sample`,
 /// when given, has them a sample.
 void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample);
 

@@ -15,7 +15,7 @@ struct Options {
   std::int64_t limit = 0, batch = 128;
   ModelOptions model_options;
   DeviceOptions device;
-  bool json = false;
+  bool json = false, full = false;
 };
 
 double distance(const std::string& norm, const DataSet& data, std::int64_t sample, const float* point) {
@@ -30,7 +30,8 @@ double distance(const std::string& norm, const DataSet& data, std::int64_t sampl
   return norm == "linf" ? largest : std::sqrt(squares);
 }
 
-ExitCode attack(const Options& options, const Params& given) {
+ExitCode attack(const Options& options, Params given) {
+  if (options.full) given["full"] = true;
   handle_signals();
   const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
@@ -105,6 +106,7 @@ Verb add_attack(CLI::App& app) {
   verb->add_option("--batch", options->batch, "images at a time")->check(CLI::Range(1, 65536));
   add_model_options(*verb, options->model_options);
   add_device_options(*verb, options->device);
+  verb->add_flag("--full", options->full, "attack every image to the last query and write last iterates");
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->allow_extras();
   return {verb, [options, verb] { return attack(*options, parse_params(verb->remaining())); }};

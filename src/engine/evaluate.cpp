@@ -369,7 +369,7 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
     std::array<std::uint64_t, 2> charged{};
     fetch_unit(exec_, charged.data(), totals, sizeof charged);
     result.host_bytes += sizeof charged;
-    result.passes = {charged[0] + static_cast<std::uint64_t>(n) + counts.winners, charged[1]};
+    result.passes = {charged[0], charged[1]};
     result.evaluated = {model.passes().forward - passes_before.forward,
                         model.passes().backward - passes_before.backward};
     if (exported != nullptr) {

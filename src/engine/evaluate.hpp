@@ -32,7 +32,7 @@ struct Interrupted {};
 /// What a user asked to see of an attack, by sample of the range.
 struct AttackExport {
   std::vector<float> points;          ///< n x dim: the verified adversarial, else the strongest last point
-  std::vector<std::uint64_t> passes;  ///< n: forward passes in the upper half, backward in the lower
+  std::vector<std::uint64_t> passes;  ///< n: those that count, forward in the upper half, backward in the lower
 };
 
 /// What a unit leaves behind. Exactly as long as its range, unless it failed.

@@ -75,6 +75,13 @@ class DeviceUnit : public BothBackends {
     PlanStatus status;
     return to_json(merge_units(plan, store, status)).dump();
   }
+  /// Without what was evaluated beside what counts: the host learns later on a device that lanes are idle.
+  std::string merged_passes_apart(const Store& store) {
+    PlanStatus status;
+    Results results = merge_units(plan, store, status);
+    for (CellResult& cell : results.cells) cell.evaluated = {};
+    return to_json(results).dump();
+  }
   Store store(const std::string& name) const { return Store(dir.path() / name); }
 
   TempDir dir;
@@ -86,7 +93,7 @@ class DeviceUnit : public BothBackends {
 TEST_F(DeviceUnit, SweepsToTheSameBytesAsTheCpu) {
   run(cpu, store("cpu"));
   run(cuda, store("cuda"));
-  EXPECT_EQ(merged(store("cuda")), merged(store("cpu")));
+  EXPECT_EQ(merged_passes_apart(store("cuda")), merged_passes_apart(store("cpu")));
 }
 
 // What src/torch makes of LibTorch's exceptions: tests/torch has that these are its words and codes.
@@ -241,7 +248,7 @@ TEST_F(DeviceUnit, StreamsADataSetThatDoesNotFit) {
     if (call.kind == Call::to_device) uploaded = std::max(uploaded, call.bytes);
   EXPECT_LE(uploaded, 32u * 12 * 1024) << "a unit at a time";
   EXPECT_GT(count(Call::await_event), 0) << "the host waits for a buffer that is still being copied";
-  EXPECT_EQ(merged(store("cuda")), merged(store("cpu")));
+  EXPECT_EQ(merged_passes_apart(store("cuda")), merged_passes_apart(store("cpu")));
 }
 
 TEST_F(BothBackends, UploadsInPiecesOfAnySize) {

@@ -92,6 +92,7 @@ TEST(Table, ShowsTheStepOnlyWhereItIsAllThatDiffers) {
                       10,
                       0,
                       {20, 10},
+                      {32, 16},
                       {},
                       {}};
   };

@@ -159,6 +159,7 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
 cudaError_t cudaFree(void* data) {
   const auto found = simt::allocations().find(static_cast<std::byte*>(data));
   if (found == simt::allocations().end()) return cudaErrorInvalidValue;
+  for (CUstream_st* stream : simt::streams()) simt::drain(stream);  // as the real one: what is queued may use it
   device().log.push_back({Call::release, found->second.bytes, nullptr});
   simt::allocated() -= found->second.bytes;
   munmap(found->second.pages, found->second.mapped + simt::kPage);
