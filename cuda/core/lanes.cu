@@ -169,6 +169,7 @@ struct JudgeGradients {
 
 /// What is kept of an item that ended without success, or, where lanes go on after one, at its last point.
 struct ScoreEnded {
+  static constexpr int kTeamsTogether = kScoringTeams;
   LaneTable lanes;
 
   template <class Team>
@@ -310,9 +311,8 @@ struct VerifyPoints {
   Pool pool;
   Norm norm;
   const std::uint32_t* list;
-  int classes;
-  const float *logits, *clean, *points;
-  const std::uint16_t* label;
+  const SampleRow* answer;
+  const float *clean, *points;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
@@ -342,7 +342,7 @@ struct VerifyPoints {
       pixels = sqrt(static_cast<double>(dim));
     }
     const bool within = size <= static_cast<double>(pool.epsilon) * (1 + 1e-6) + 0x1p-25 * pixels;
-    const SampleRow seen = score_row(team, classes, logits + row * classes, static_cast<int>(label[row]), 0);
+    const SampleRow seen = answer[row];
     const bool holds = outside == 0 && within && !seen.has(SampleRow::undecided) && !seen.has(SampleRow::correct);
     team.once([&] {
       unsigned flags = pool.flags[u];
@@ -453,9 +453,8 @@ void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list) {
 }
 
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   int classes, const float* logits, const std::uint16_t* label, const float* clean,
-                   const float* points) {
-  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, classes, logits, clean, points, label});
+                   const SampleRow* answer, const float* clean, const float* points) {
+  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points});
 }
 
 void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample) {

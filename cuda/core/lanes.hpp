@@ -83,12 +83,11 @@ void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list);
 
 enum class Norm { linf, l2 };
 
-/// Judges claimed adversarials (rows x dim: copies of pool.points) by fresh logits and their labels. Where the label is
-/// wrong, the point finite, in the box and within epsilon of `clean` (1e-6 relative and 2^-25 a pixel: half a unit in
-/// the last place below 1), the sample is fooled; else it is undecided.
+/// Judges claimed adversarials (rows x dim: copies of pool.points) by what the model says of them now. Where the label
+/// is wrong, the point finite, in the box and within epsilon of `clean` (1e-6 relative and 2^-25 a pixel: half a unit
+/// in the last place below 1), the sample is fooled; else it is undecided.
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   int classes, const float* logits, const std::uint16_t* label, const float* clean,
-                   const float* points);
+                   const SampleRow* answer, const float* clean, const float* points);
 
 /// The rows' last flags, and passes that count: the clean one, those of items up to the winner, and the winner's
 /// verification. totals: forward, backward; `sample`,

@@ -90,6 +90,7 @@ struct Luma {
 };
 
 struct ScoreLogits {
+  static constexpr int kTeamsTogether = kScoringTeams;
   int classes;
   const float* logits;
   const std::uint16_t* label;
@@ -119,7 +120,7 @@ struct ScoreProbabilities {
     SampleRow result = undecided_row(0);
     const bool broken = team.count(classes, [=](std::int64_t k) { return !(p[k] >= 0.f && p[k] <= 1.f); }) != 0;
     if (!broken) {
-      const double nll = p[truth] > 0.f ? -log_positive(static_cast<double>(p[truth])) : static_cast<double>(INFINITY);
+      const float nll = p[truth] > 0.f ? static_cast<float>(-log_positive(static_cast<double>(p[truth]))) : INFINITY;
       result = describe(team, classes, arg_max(team, p, classes), truth, nll, 0, p,
                         [=](std::int64_t k) { return static_cast<double>(p[k]); });
     }

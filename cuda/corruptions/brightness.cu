@@ -14,14 +14,16 @@ struct Brightness {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const std::int64_t plane = row.plane();
     const float add = shift;
+    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
+    float* out = row.out;
     team.each(plane, [=](std::int64_t i) {
-      const float r = row.pixel(i), g = row.pixel(plane + i), b = row.pixel(2 * plane + i);
+      const float r = unit_pixel(red[i]), g = unit_pixel(green[i]), b = unit_pixel(blue[i]);
       const float rg = r > g ? r : g, v = rg > b ? rg : b;
       // Divided first: the largest channel is then exactly V'. Truncation would make 254 of anything under 1.
       const float brighter = clamp01(v + add);
-      row.out[i] = v > 0.f ? r / v * brighter : brighter;
-      row.out[plane + i] = v > 0.f ? g / v * brighter : brighter;
-      row.out[2 * plane + i] = v > 0.f ? b / v * brighter : brighter;
+      out[i] = v > 0.f ? r / v * brighter : brighter;
+      out[plane + i] = v > 0.f ? g / v * brighter : brighter;
+      out[2 * plane + i] = v > 0.f ? b / v * brighter : brighter;
     });
   }
 };

@@ -11,6 +11,13 @@ ASSAY_HD float unit_pixel(std::uint8_t byte) {
   return static_cast<float>(byte) / 255.f;
 }
 
+/// In [0, 1), see unit_float.
+ASSAY_HD Quad<float> units(const Words4& words) {
+  Quad<float> units;
+  for (int k = 0; k < 4; ++k) units.v[k] = unit_float(words.v[k]);
+  return units;
+}
+
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
@@ -45,9 +52,9 @@ struct CorruptionRow {
       return f(q, gray);
     });
   }
-  /// Keeps what was drawn for element i, where it was asked for.
-  ASSAY_HD void record(int which, std::int64_t i, float value) const {
-    if (draws != nullptr && i < size()) draws[which * size() + i] = value;
+  /// Keeps what was drawn for elements 4 q .. 4 q + 3, where it was asked for.
+  ASSAY_HD void record(int which, std::int64_t q, const Quad<float>& drawn) const {
+    if (draws != nullptr) quads::scatter(draws + which * size() + 4 * q, drawn, size() - 4 * q);
   }
 };
 

@@ -15,13 +15,11 @@ struct GaussianNoise {
     const Draw draw = row.draw(stream);
     const float scale = sigma;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
-      float z[4];
-      draw.normal4(block, z);
+      Quad<float> z;
+      draw.normal4(block, z.v);
+      row.record(0, block, z);
       Quad<float> out;
-      for (int k = 0; k < 4; ++k) {
-        row.record(0, 4 * block + k, z[k]);
-        out.v[k] = clamp01(unit_pixel(bytes.v[k]) + scale * z[k]);
-      }
+      for (int k = 0; k < 4; ++k) out.v[k] = clamp01(unit_pixel(bytes.v[k]) + scale * z.v[k]);
       return out;
     });
   }

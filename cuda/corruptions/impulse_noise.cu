@@ -16,14 +16,12 @@ struct ImpulseNoise {
     const Draw flip = row.draw(flip_stream), salt = row.draw(salt_stream);
     const float share = amount;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
-      const Words4 flips = flip.words(block), salts = salt.words(block);
+      const Quad<float> flips = units(flip.words(block)), salts = units(salt.words(block));
+      row.record(0, block, flips);
+      row.record(1, block, salts);
       Quad<float> out;
-      for (int k = 0; k < 4; ++k) {
-        const float u = unit_float(flips.v[k]), v = unit_float(salts.v[k]);
-        row.record(0, 4 * block + k, u);
-        row.record(1, 4 * block + k, v);
-        out.v[k] = u <= share ? (v <= 0.5f ? 1.f : 0.f) : unit_pixel(bytes.v[k]);
-      }
+      for (int k = 0; k < 4; ++k)
+        out.v[k] = flips.v[k] <= share ? (salts.v[k] <= 0.5f ? 1.f : 0.f) : unit_pixel(bytes.v[k]);
       return out;
     });
   }

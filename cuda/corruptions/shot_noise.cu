@@ -63,11 +63,10 @@ struct ShotNoise {
     const ShotNoise noise = *this;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       const Words4 words = draw.words(block);
+      row.record(0, block, units(words));
       Quad<float> out;
-      for (int k = 0; k < 4; ++k) {
-        row.record(0, 4 * block + k, unit_float(words.v[k]));
+      for (int k = 0; k < 4; ++k)
         out.v[k] = clamp01(static_cast<float>(noise.poisson(bytes.v[k], words.v[k] >> 8)) / noise.rate);
-      }
       return out;
     });
   }

@@ -294,7 +294,8 @@ void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t w
     gather_pixels(exec_, points, sample, n, pixels, label);
     gather_pixels(exec_, originals, sample, n, clean, label);
     const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
-    verify_points(exec_, pool, norm, sample, useful, model.classes(), logits, label, clean, pixels);
+    score_logits(exec_, useful, model.classes(), logits, label, nullptr, work.lane_row.data());
+    verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels);
   }
 }
 

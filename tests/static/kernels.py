@@ -44,10 +44,14 @@ STREAMS = {r"(Start|Advance)Kernel<.*>": "ld float, st float",
            r"GatherBytes": "ld byte, st byte",
            r"Quantise": "ld float, st byte, ld byte, st float",
            r"Luma": "ld float, st float",
-           r"CheckGradients": "ld float",
+           r"JudgeGradients": "ld float",
+           r"(BeginSamples|Collect|MoveLanes)": "ld float, st float",
+           r"FillLanes": "ld byte, ld float, st float",
+           r"VerifyPoints": "ld float",
            r"CorruptionKernel<(Contrast|GaussianNoise|ImpulseNoise|ShotNoise)>": "ld byte, st float"}
 # (kernel, kind): why it may break which rule: "spill" or "occupancy".
-ALLOWED: dict[tuple[str, str], dict[str, str]] = {}
+SCORES = {"occupancy": "an exponential in double takes 80 registers; a row of logits is small beside the model's pass"}
+ALLOWED: dict[tuple[str, str], dict[str, str]] = {("ScoreLogits", "solo"): SCORES, ("ScoreEnded", "solo"): SCORES}
 
 
 class Kernel(NamedTuple):
@@ -218,7 +222,7 @@ HEADER = """\
 # Kernels
 
 What {compiler} makes of every kernel in `cuda/`. Made by `tests/static/kernels.py --write`, held by `--check`: no spill and
-no stack, an occupancy of {least}% or more, streams in 128-bit accesses.
+no stack, an occupancy of {least}% or more (less where rows of logits are scored in double), streams in 128-bit accesses.
 
 - kernel: the functor, on one block a row (`solo`) or several (`wide`)
 - a/b/c: sm_80, sm_90 and sm_100, where they differ

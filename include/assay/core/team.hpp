@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <type_traits>
 
 #include "assay/core/device.hpp"
 #include "assay/core/error.hpp"
@@ -37,6 +38,13 @@ ASSAY_HD Quad<T> load(const T* at) {
 }
 template <class T>
 ASSAY_HD void store(T* at, const Quad<T>& quad) {
+#if defined(__CUDA_ARCH__)
+  // Of a struct, NVVM for sm_80 and sm_90 makes four stores where `at` is a loop's pointer.
+  if constexpr (std::is_same_v<T, float>) {
+    __stwb(reinterpret_cast<float4*>(at), make_float4(quad.v[0], quad.v[1], quad.v[2], quad.v[3]));
+    return;
+  }
+#endif
   *reinterpret_cast<Quad<T>*>(at) = quad;
 }
 /// Element by element, the first `count` of them; the others are zero.
@@ -158,45 +166,41 @@ class BlockTeam {
 
   template <class T, class F, class... In>
   __device__ void map(std::int64_t n, T* out, const F& f, const In*... in) {
-    map_quads(
-        n, out,
-        [&](std::int64_t, const Quad<In>&... x) {
-          Quad<T> y;
-          for (int k = 0; k < 4; ++k) y.v[k] = f(x.v[k]...);
-          return y;
-        },
-        in...);
+    own_quads(
+        n, whole_quads(n, out, in...),
+        [&](std::int64_t i) { quads::store(out + i, apply<T>(f, quads::load(in + i)...)); },
+        [&](std::int64_t i) {
+          for (std::int64_t k = i; k < i + 4 && k < n; ++k) out[k] = f(in[k]...);
+        });
   }
 
   template <class T, class F, class... In>
   __device__ void map_quads(std::int64_t n, T* out, const F& f, const In*... in) {
-    const bool whole = (quads::aligned(out) && ... && quads::aligned(in));
-    own_quads(n, [&](std::int64_t i) {
-      if (whole && i + 4 <= n)
-        quads::store(out + i, f(i / 4, quads::load(in + i)...));
-      else
-        quads::scatter(out + i, f(i / 4, quads::gather(in + i, n - i)...), n - i);
-    });
+    own_quads(
+        n, whole_quads(n, out, in...), [&](std::int64_t i) { quads::store(out + i, f(i / 4, quads::load(in + i)...)); },
+        [&](std::int64_t i) { quads::scatter(out + i, f(i / 4, quads::gather(in + i, n - i)...), n - i); });
   }
 
   template <class F>
   __device__ auto sum(std::int64_t n, const F& f) {
     using T = decltype(f(std::int64_t{0}));
-    return sum_quads<T>(n, [&](std::int64_t i, T* partial) {
-      for (int k = 0; k < 4; ++k)
-        if (i + k < n) partial[k] += f(i + k);
+    return sum_segments<T>(n, [&](std::int64_t i, std::int64_t end, T* partial) {
+      walk(i, end, [&](std::int64_t at) {
+        for (int k = 0; k < 4; ++k)
+          if (at + k < n) partial[k] += f(at + k);
+      });
     });
   }
   template <class F, class... In>
   __device__ auto sum_of(std::int64_t n, const F& f, const In*... in) {
     using T = decltype(f(*in...));
-    const bool whole = (quads::aligned(in) && ...);
-    return sum_quads<T>(n, [&](std::int64_t i, T* partial) {
-      if (whole && i + 4 <= n)
-        add(partial, f, quads::load(in + i)...);
-      else
+    const std::int64_t whole = whole_quads(n, in...);
+    return sum_segments<T>(n, [&](std::int64_t i, std::int64_t end, T* partial) {
+      i = walk(i, end < whole ? end : whole, [&](std::int64_t at) { add(partial, f, quads::load(in + at)...); });
+      walk(i, end, [&](std::int64_t at) {
         for (int k = 0; k < 4; ++k)
-          if (i + k < n) partial[k] += f(in[i + k]...);
+          if (at + k < n) partial[k] += f(in[at + k]...);
+      });
     });
   }
 
@@ -211,18 +215,15 @@ class BlockTeam {
   }
   template <class T, class F, class... In>
   __device__ T max_of(std::int64_t n, T lowest, const F& f, const In*... in) {
-    const bool whole = (quads::aligned(in) && ...);
     T best = lowest;
-    own_quads(n, [&](std::int64_t i) {
-      if (whole && i + 4 <= n) {
-        raise(best, f, quads::load(in + i)...);
-      } else {
-        for (int k = 0; k < 4; ++k) {
-          const T v = i + k < n ? f(in[i + k]...) : lowest;
-          best = v > best ? v : best;
-        }
-      }
-    });
+    own_quads(
+        n, whole_quads(n, in...), [&](std::int64_t i) { raise(best, f, quads::load(in + i)...); },
+        [&](std::int64_t i) {
+          for (std::int64_t k = i; k < i + 4 && k < n; ++k) {
+            const T v = f(in[k]...);
+            best = v > best ? v : best;
+          }
+        });
     return whole_max(best);
   }
 
@@ -240,15 +241,48 @@ class BlockTeam {
   __device__ void sync() { block_.row_sync(); }
 
  private:
-  /// f(i) for the first index of every quad that is this thread's.
+  /// How many of n elements come in quads that can be moved at once: all but a tail, or none.
+  template <class... T>
+  __device__ static std::int64_t whole_quads(std::int64_t n, const T*... at) {
+    return (quads::aligned(at) && ...) ? n / 4 * 4 : 0;
+  }
+
+  /// f(i) for i and every kTeamElements-th index after it below `end`; returns the first one from there on. Not
+  /// unrolled: a row of 3,072 has three, and the registers are worth more threads.
+  template <class F>
+  __device__ static std::int64_t walk(std::int64_t i, std::int64_t end, const F& f) {
+#pragma unroll 1
+    for (; i < end; i += kTeamElements) f(i);
+    return i;
+  }
+
+  /// For the first index of every quad that is this thread's: quad(i) below `whole`, rest(i) from there on. Two loops,
+  /// so that the usual one holds no tail's registers.
+  template <class Q, class R>
+  __device__ void own_quads(std::int64_t n, std::int64_t whole, const Q& quad, const R& rest) {
+    own_segments(n, [&](std::int64_t, std::int64_t i, std::int64_t end) {
+      walk(walk(i, end < whole ? end : whole, quad), end, rest);
+    });
+  }
   template <class F>
   __device__ void own_quads(std::int64_t n, const F& f) {
-    for (std::int64_t first = block_.part() * kSegment; first < n; first += block_.parts() * kSegment) {
-      const std::int64_t end = first + kSegment < n ? first + kSegment : n;
-      for (std::int64_t i = first + 4 * block_.worker(); i < end; i += kTeamElements) f(i);
+    own_segments(n, [&](std::int64_t, std::int64_t i, std::int64_t end) { walk(i, end, f); });
+  }
+  /// f(s, i, end) for every segment s that is this block's: i is this thread's first index there.
+  template <class F>
+  __device__ void own_segments(std::int64_t n, const F& f) {
+    for (std::int64_t s = block_.part(); s * kSegment < n; s += block_.parts()) {
+      const std::int64_t first = s * kSegment;
+      f(s, first + 4 * block_.worker(), first + kSegment < n ? first + kSegment : n);
     }
   }
 
+  template <class T, class F, class... In>
+  __device__ static Quad<T> apply(const F& f, const Quad<In>&... x) {
+    Quad<T> y;
+    for (int k = 0; k < 4; ++k) y.v[k] = f(x.v[k]...);
+    return y;
+  }
   template <class T, class F, class... In>
   __device__ static void add(T* partial, const F& f, const Quad<In>&... x) {
     for (int k = 0; k < 4; ++k) partial[k] += f(x.v[k]...);
@@ -261,22 +295,21 @@ class BlockTeam {
     }
   }
 
-  /// f(i, partial) adds the elements of the quad at i to four partial sums.
+  /// f(i, end, partial) adds this thread's elements of a segment, from index i on, to four partial sums.
   template <class T, class F>
-  __device__ T sum_quads(std::int64_t n, const F& f) {
+  __device__ T sum_segments(std::int64_t n, const F& f) {
     T total{};
     T* const joined = block_.template partials<T>();
-    for (std::int64_t s = block_.part(); s * kSegment < n; s += block_.parts()) {
-      const std::int64_t first = s * kSegment, end = first + kSegment < n ? first + kSegment : n;
+    own_segments(n, [&](std::int64_t s, std::int64_t i, std::int64_t end) {
       T partial[4] = {};
-      for (std::int64_t i = first + 4 * block_.worker(); i < end; i += kTeamElements) f(i, partial);
+      f(i, end, partial);
       const T sum = tree((partial[0] + partial[1]) + (partial[2] + partial[3]), [](T a, T b) { return a + b; });
       if constexpr (Block::kWide) {
         if (block_.worker() == 0) joined[s] = sum;
       } else {
         total += sum;
       }
-    }
+    });
     if constexpr (Block::kWide) {
       block_.row_sync();
       for (std::int64_t s = 0; s * kSegment < n; ++s) total += joined[s];
@@ -391,15 +424,26 @@ class WideBlock {
   int turn_ = 0;
 };
 
+/// Teams that a multiprocessor must have room for: 64 registers a thread. Unsaid, ptxas spills to have room for more.
+constexpr int kTeamsTogether = 4;
+/// The same for one functor: its own F::kTeamsTogether where it has one.
 template <class F>
-__global__ void __launch_bounds__(kTeamWidth) team_kernel(std::int64_t rows, F f) {
+constexpr int teams_together() {
+  if constexpr (requires { F::kTeamsTogether; })
+    return F::kTeamsTogether;
+  else
+    return kTeamsTogether;
+}
+
+template <class F>
+__global__ void __launch_bounds__(kTeamWidth, teams_together<F>()) team_kernel(std::int64_t rows, F f) {
   ASSAY_SHARED(double, memory, 2 * kTeamWidth);
   BlockTeam<SoloBlock> team{SoloBlock(memory)};
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) f(team, row);
 }
 
 template <class F>
-__global__ void __launch_bounds__(kTeamWidth)
+__global__ void __launch_bounds__(kTeamWidth, teams_together<F>())
     wide_team_kernel(int parts, std::byte* meetings, std::int64_t joined, F f) {
   ASSAY_SHARED(double, memory, 2 * kTeamWidth);
   const int row = static_cast<int>(blockIdx.x) / parts, part = static_cast<int>(blockIdx.x) % parts;
