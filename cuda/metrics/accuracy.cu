@@ -8,9 +8,10 @@ struct Correct {
   ASSAY_HD static bool holds(const SampleRow& row) { return row.has(SampleRow::correct); }
   ASSAY_HD static bool unknown(const SampleRow& row) { return row.has(SampleRow::undecided); }
 };
-ASSAY_METRIC("accuracy",
-             "correct/n, arg-max ties: lowest index, undecided: wrong, under attack: last iterate; Wilson 95%",
-             Rate<Correct>::kWords, every_cell, launch_metric<Rate<Correct>>, Rate<Correct>::finish);
+ASSAY_METRIC(
+    "accuracy",
+    "correct/n, arg-max ties: lowest index, undecided: wrong, under attack: at the point that is kept; Wilson 95%",
+    Rate<Correct>::kWords, every_cell, launch_metric<Rate<Correct>>, Rate<Correct>::finish);
 
 }  // namespace
 }  // namespace assay

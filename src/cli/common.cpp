@@ -35,9 +35,9 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
 }
 
 std::map<std::string, std::string> Device::numerics() const {
-  if (cuda) return cuda->numerics();
-  auto numerics = torch_numerics();
-  numerics["device"] = "cpu";
+  auto numerics = cuda ? cuda->numerics() : torch_numerics();
+  if (!cuda) numerics["device"] = "cpu";
+  numerics["lag"] = std::to_string(lag_of(exec().backend));
   return numerics;
 }
 

@@ -38,7 +38,7 @@ def clean_batches(n: int):
 def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path):
     """assay's last iterates and its predictions on them."""
     given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
-    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--limit", n, "--batch", BATCH,
+    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
         "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
     with (folder / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -84,7 +84,7 @@ def sweep_checks(work: Path, n: int) -> list[Check]:
         "metrics": ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final"],
         "data": {"source": "fashion_mnist", "limit": n},
         "model": [{"name": demo.name, "path": str(demo.path), "mean": demo.mean, "std": demo.std}],
-        "attack": [{"name": "pgd_linf", "epsilon": 0.1, "step": 0.01, "steps": 20, "random_start": False}],
+        "attack": [{"name": "pgd_linf", "epsilon": 0.1, "step": 0.01, "steps": 20, "random_start": False, "full": True}],
     }
 
     @cache

@@ -35,15 +35,24 @@ void replay(const Options& options) {
   const Exec exec;
   std::vector<LaneItem> items(static_cast<std::size_t>(n));
   for (std::size_t i = 0; i < items.size(); ++i)
-    items[i] = {static_cast<std::uint32_t>(i), static_cast<float>(real_param(p.params, "epsilon"))};
+    items[i] = {static_cast<std::uint32_t>(i), static_cast<float>(real_param(p.params, "epsilon")), 0, 0};
   std::vector<float> point(x.size()), iterates;
   const Buffer<float> scratch(exec, n * dim * attack->scratch_rows);
   const Buffer<std::byte> state(exec, n * static_cast<std::int64_t>(attack->lane_bytes));
-  std::vector<Verdict> verdict(items.size());
-  std::vector<float> value(items.size());
-  LaneBatch lanes{
-      n, dim, items.data(), state.data(), x.data(), point.data(), scratch.data(), value.data(), nullptr, verdict.data(),
-      0};
+  std::vector<Verdict> verdict(items.size(), Verdict::fresh);
+  const std::vector<Seen> seen(items.size(), Seen::right);
+  const std::vector<float> value(items.size());
+  LaneBatch lanes;
+  lanes.lanes = n;
+  lanes.dim = dim;
+  lanes.item = items.data();
+  lanes.state = state.data();
+  lanes.clean = x.data();
+  lanes.point = point.data();
+  lanes.scratch = scratch.data();
+  lanes.value = value.data();
+  lanes.seen = seen.data();
+  lanes.verdict = verdict.data();
   attack->start(exec, lanes);
   if (!options.start.empty()) point = read_npy(options.start).values<float>();
   lanes.point = point.data();
