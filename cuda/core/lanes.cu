@@ -169,7 +169,7 @@ struct JudgeGradients {
 
 /// What is kept of an item that ended without success, or, where lanes go on after one, at its last point.
 struct ScoreEnded {
-  static constexpr int kTeamsTogether = kScoringTeams;
+  [[maybe_unused]] static constexpr int kTeamsTogether = kScoringTeams;
   LaneTable lanes;
 
   template <class Team>

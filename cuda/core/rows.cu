@@ -90,7 +90,7 @@ struct Luma {
 };
 
 struct ScoreLogits {
-  static constexpr int kTeamsTogether = kScoringTeams;
+  [[maybe_unused]] static constexpr int kTeamsTogether = kScoringTeams;
   int classes;
   const float* logits;
   const std::uint16_t* label;

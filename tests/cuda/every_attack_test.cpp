@@ -377,6 +377,7 @@ TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
       } else {
         ++fooled;
         EXPECT_TRUE(a.has(SampleRow::retired)) << s;
+        EXPECT_GE(retired.passes[s] >> 32, 3u) << "clean, the point that fools, and that point once more";
         const float* point = retired.points.data() + static_cast<std::int64_t>(s) * data.dim();
         int top = 0;
         for (int k = 1; k < 4; ++k)

@@ -163,6 +163,23 @@ TEST_F(Lanes, OfItemsOfASampleThatSucceedTheLowestCounts) {
   EXPECT_EQ(verdict[3], kIdle) << "cancelled";
 }
 
+TEST_F(Lanes, TheOrderOfLanesDoesNotDecideWhichItemCounts) {
+  make(1, 2);
+  end(0, 0, Verdict::fooled);
+  end(1, 1, Verdict::fooled);
+  settle({}, pool, lanes);
+  EXPECT_THAT(winner, ElementsAre(0));
+  EXPECT_EQ(points[0], point[0]);
+}
+
+TEST_F(Lanes, CancelTheVeryNextItemToo) {
+  make(1, 2);
+  end(0, 0, Verdict::fooled);
+  end(1, 1, Verdict::advance);
+  settle({}, pool, lanes);
+  EXPECT_THAT(verdict, ElementsAre(kIdle, kIdle));
+}
+
 TEST_F(Lanes, CancelWhatALowerItemHasSettled) {
   make(2, 3);
   end(0, 0, Verdict::fooled);

@@ -80,7 +80,7 @@ LIST = [
     ("cuda/core/lanes.cu", "if (number < pool.winner[u]) pool.winner", "pool.winner", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (!pool.full && winner < number) verdict", "if (!pool.full && winner < number - 1) verdict", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "nll > best || ", "nll < best || ", "cpu:Lanes.*"),
-    ("cuda/core/lanes.cu", "source < lanes.batch.lanes && lanes", "source + 1 < lanes.batch.lanes && lanes", "cpu:Lanes.*"),
+    ("cuda/core/lanes.cu", "if (source < lanes.batch.lanes) lanes.from", "if (source + 1 < lanes.batch.lanes) lanes.from", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "within && !seen.has", "!seen.has", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "<= winner ? own.spent", "< winner ? own.spent", "cpu:*EveryAttack*"),
     ("cuda/losses/margin.cu", "cotangent[k] = k == label", "cotangent[k + 1] = k == label", "*EveryLoss*margin"),
