@@ -16,10 +16,10 @@ struct CellResult {
   std::string model;
   std::vector<Perturbation> perturbation;  ///< empty: clean
   CellKind kind = CellKind::clean;
-  std::uint64_t n = 0;          ///< samples
-  std::uint64_t undecided = 0;  ///< of them with non-finite outputs, or in a unit that failed
-  Passes passes;             ///< that count
-  Passes evaluated;          ///< with idle lanes and padding
+  std::uint64_t n = 0;             ///< samples
+  std::uint64_t undecided = 0;     ///< of them with non-finite outputs, or in a unit that failed
+  Passes passes;                   ///< that count
+  Passes evaluated;                ///< with idle lanes and padding
   std::vector<std::string> flags;  ///< "failed_units", "undecided_samples"
   std::map<std::string, Estimate> metrics;
 };
