@@ -25,7 +25,7 @@ int device_index(const std::string& device) {
 }  // namespace
 
 CLI::Validator not_empty() {
-  return CLI::Validator([](std::string& path) { return path.empty() ? "is empty, expected a path" : ""; }, "");
+  return {[](std::string& path) { return path.empty() ? "is empty, expected a path" : ""; }, ""};
 }
 
 void add_device_options(CLI::App& app, DeviceOptions& options) {
