@@ -21,6 +21,8 @@ add_library(assay_torch INTERFACE)
 add_library(assay::torch ALIAS assay_torch)
 target_include_directories(assay_torch SYSTEM INTERFACE
   "${ASSAY_LIBTORCH}/include" "${ASSAY_LIBTORCH}/include/torch/csrc/api/include")
+# LibTorch is built with NDEBUG, and without it some of its headers' classes have members that the library's have not.
+target_compile_definitions(assay_torch INTERFACE NDEBUG)
 # The wheel's libtorch_cpu names CUDA's runtime and cupti; its own run path finds them, the linker need not.
 target_link_options(assay_torch INTERFACE "LINKER:--unresolved-symbols=ignore-in-shared-libs"
   "LINKER:-rpath,${ASSAY_LIBTORCH}/lib" "LINKER:--disable-new-dtags")

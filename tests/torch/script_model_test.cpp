@@ -12,6 +12,12 @@
 #include "thrown.hpp"
 #include "torch/script_fixture.hpp"
 
+// AddressSanitizer would end the process where there is no memory; LibTorch is to see that there is none.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
 namespace assay {
 namespace {
 using ::testing::AllOf;
