@@ -81,6 +81,8 @@ LIST = [
     ("cuda/core/lanes.cu", "if (!pool.full && winner < number) verdict", "if (!pool.full && winner < number - 1) verdict", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "nll > best || ", "nll < best || ", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (source < lanes.batch.lanes) lanes.from", "if (source + 1 < lanes.batch.lanes) lanes.from", "cpu:Lanes.*"),
+    ("cuda/core/lanes.cu", "lanes.item[r] = lanes.item[from];", "", "DeviceLanes.Shrink*"),
+    ("cuda/core/lanes.cu", "lanes.batch.verdict[from] = Verdict::idle;", "lanes.batch.verdict[r] = Verdict::idle;", "DeviceLanes.Shrink*"),
     ("cuda/core/lanes.cu", "within && !seen.has", "!seen.has", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "<= winner ? own.spent", "< winner ? own.spent", "cpu:*EveryAttack*"),
     ("cuda/losses/margin.cu", "cotangent[k] = k == label", "cotangent[k + 1] = k == label", "*EveryLoss*margin"),

@@ -1,0 +1,85 @@
+// The lanes' launches (core/lanes.hpp) that no unit of 16 lanes takes: tables that shrink, claims that do not hold.
+#include <limits>
+
+#include "assay/sweep.hpp"
+#include "core/lanes.hpp"
+#include "device/device.hpp"
+#include "device/linear_model.hpp"
+#include "engine/evaluate.hpp"
+#include "images.hpp"
+
+namespace assay {
+namespace {
+
+class DeviceLanes : public BothBackends {};
+
+TEST_F(DeviceLanes, ShrinkToTheResultsOfTheCpu) {
+  DataSet data = float_data(40, 1, 2, 3, 0.f, 1.f, 3);
+  const StopFlag stop{false};
+  {  // all right when clean, so that all lanes have work and some lose it on the way
+    DeviceLinearModel model(cpu, 3, data.dim(), 64, 0.5f);
+    const auto clean = Evaluator(cpu, data, 64, 3, stop).plain(nullptr, 0, data.n, {&model}).front();
+    for (std::size_t s = 0; s < data.labels.size(); ++s) data.labels[s] = clean.rows[s].prediction;
+  }
+  const Params given = {{"epsilon", 0.25}, {"steps", std::int64_t{8}}, {"random_start", false}};
+  const Perturbation attack = check_perturbation(Perturbation::Kind::attack, "pgd_linf", given, "test");
+  const auto run = [&](const Exec& exec) {
+    Evaluator evaluator(exec, data, 64, 3, stop);
+    DeviceLinearModel model(exec, 3, data.dim(), 64, 0.5f);
+    AttackExport exported;
+    const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
+    EXPECT_EQ(unit.error, "");
+    EXPECT_LT(unit.evaluated.backward, 64u * (8 + (exec.backend == Backend::cuda ? 4 : 0))) << "lanes got fewer";
+    std::vector<float> all = exported.points;
+    for (const std::uint64_t passes : exported.passes) all.push_back(static_cast<float>(passes >> 32));
+    for (const SampleRow& row : unit.rows) all.insert(all.end(), {static_cast<float>(row.flags), row.nll});
+    return all;
+  };
+  const std::vector<float> expected = run(cpu);
+  in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+}
+
+TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
+  // Within, too far in L-infinity, too far in L2 alone, out of the box, not finite, and an answer that is right.
+  constexpr std::int64_t kDim = 300, kRows = 6;
+  std::vector<float> clean(kRows * kDim, 0.5f), point = clean;
+  const auto at = [&](std::int64_t row) { return point.begin() + row * kDim; };
+  at(0)[299] = 0.75f;
+  at(1)[7] = 0.8f;
+  at(2)[0] = at(2)[1] = 0.75f;
+  at(3)[5] = 1.5f;
+  at(4)[256] = std::numeric_limits<float>::quiet_NaN();
+  at(5)[1] = 0.75f;
+  const SampleRow wrong{1, 0, 0.9f, 2.f, 1.f}, right{0, SampleRow::correct, 0.9f, 0.1f, 0.1f};
+  for (const Norm norm : {Norm::linf, Norm::l2}) {
+    const auto run = [&](const Exec& exec) {
+      const Held<std::uint16_t> flags(exec, std::vector<std::uint16_t>(kRows, SampleRow::clean_correct));
+      const Held<std::uint32_t> winner(exec, std::vector<std::uint32_t>(kRows, 0)), list(exec, {5, 4, 3, 2, 1, 0});
+      const Held<SampleRow> rows(exec, std::vector<SampleRow>(kRows)),
+          answer(exec, {wrong, wrong, wrong, wrong, wrong, right});
+      const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kRows)), totals(exec, {0, 0});
+      const Held<PoolCounts> counts(exec, std::vector<PoolCounts>(1));
+      const Held<float> from(exec, clean), to(exec, point);
+      Pool pool;
+      pool.n = kRows;
+      pool.dim = kDim;
+      pool.spent = spent.data();
+      pool.flags = flags.data();
+      pool.winner = winner.data();
+      pool.rows = rows.data();
+      pool.counts = counts.data();
+      pool.epsilon = 0.25f;
+      verify_points(exec, pool, norm, list.data(), kRows, answer.data(), from.data(), to.data());
+      finish_pool(exec, pool, kRows, totals.data(), nullptr);
+      return rows.fetch();
+    };
+    const std::vector<SampleRow> expected = run(cpu);
+    EXPECT_TRUE(expected[5].has(SampleRow::fooled_any)) << "row 0 is of sample 5";
+    EXPECT_EQ(expected[3].has(SampleRow::fooled_any), norm == Norm::linf);
+    for (const std::size_t sample : {0u, 1u, 2u, 4u}) EXPECT_TRUE(expected[sample].has(SampleRow::undecided)) << sample;
+    in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+  }
+}
+
+}  // namespace
+}  // namespace assay
