@@ -1,5 +1,6 @@
 #include "assay/core/team.hpp"
 #include "core/lanes.hpp"
+#include "core/pixels.hpp"
 #include "core/score.hpp"
 
 namespace assay {
@@ -118,12 +119,8 @@ struct FillLanes {
     const bool fresh = lanes.batch.verdict[r] == Verdict::fresh;
     const std::uint32_t sample = lanes.item[r].sample;
     if (!fresh && sample != kNoSample) return;
-    const std::int64_t from = fresh ? sample : pool.lo, dim = pool.dim, at = (from - data.first) * dim;
-    float* const to = fresh ? lanes.clean + r * dim : lanes.batch.point + r * dim;
-    if (data.bytes.data != nullptr)
-      team.map(dim, to, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, data.bytes.data + at);
-    else
-      team.map(dim, to, [](float v) { return v; }, data.floats.data + at);
+    const std::int64_t from = fresh ? sample : pool.lo;
+    fill_pixels(team, data, from, (fresh ? lanes.clean : lanes.batch.point) + r * pool.dim);
     team.once([&] {
       lanes.label[r] = data.label[from];
       lanes.ever[r] = 0;
@@ -181,7 +178,7 @@ struct ScoreEnded {
   }
 };
 
-struct Tally {
+struct TakeEnded {
   Pool pool;
   LaneTable lanes;
 
@@ -439,7 +436,7 @@ void judge_gradients(const Exec& exec, const LaneTable& lanes) {
 
 void settle(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
   for_each_team(exec, lanes.batch.lanes, ScoreEnded{lanes});
-  for_each_team(exec, 1, Tally{pool, lanes});
+  for_each_team(exec, 1, TakeEnded{pool, lanes});
   for_each_row(exec, lanes.batch.lanes, pool.dim, Collect{pool, lanes});
 }
 

@@ -90,8 +90,7 @@ void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uin
                    const SampleRow* answer, const float* clean, const float* points);
 
 /// The rows' last flags, and passes that count: the clean one, those of items up to the winner, and the winner's
-/// verification. totals: forward, backward; `sample`,
-/// when given, has them a sample.
+/// verification. totals: forward, backward; `sample`, when given, has them a sample.
 void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample);
 
 }  // namespace assay

@@ -1,5 +1,5 @@
 #include "assay/core/team.hpp"
-#include "core/rows.hpp"
+#include "core/pixels.hpp"
 #include "core/score.hpp"
 
 namespace assay {
@@ -14,17 +14,8 @@ struct GatherPixels {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
     const std::int64_t from = sample[row];
-    if (data.bytes.data != nullptr) {
-      const std::int64_t dim = data.bytes.dim();
-      const std::uint8_t* in = data.bytes.data + (from - data.first) * dim;
-      float* to = out + row * dim;
-      team.map(dim, to, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, in);
-    } else {
-      const std::int64_t dim = data.floats.dim();
-      const float* in = data.floats.data + (from - data.first) * dim;
-      float* to = out + row * dim;
-      team.map(dim, to, [](float v) { return v; }, in);
-    }
+    const std::int64_t dim = data.bytes.data != nullptr ? data.bytes.dim() : data.floats.dim();
+    fill_pixels(team, data, from, out + row * dim);
     team.once([&] { label[row] = data.label[from]; });
   }
 };

@@ -50,7 +50,6 @@ struct LaneBatch {
   const float* value = nullptr;          ///< lanes: the loss at `point`; where verdict is `advance`
   const float* gradient = nullptr;       ///< lanes x dim: d value / d point; where verdict is `advance`
   const std::uint16_t* label = nullptr;  ///< lanes
-  const std::int32_t* target = nullptr;  ///< lanes: class of a targeted loss
   const Seen* seen = nullptr;            ///< lanes
   Verdict* verdict = nullptr;            ///< lanes
 };
@@ -63,8 +62,7 @@ class Attack {
   std::string name;
   std::string loss = "cross_entropy";
   int queries = 1;
-  bool gradients = true;  ///< false: it only ever looks
-  int restarts = 1;       ///< items a sample
+  int restarts = 1;  ///< items a sample
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;
 

@@ -261,7 +261,7 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
         batch.lanes = count;
       }
     }
-    const bool gradients = attack.gradients && (!waits || counts.gradients > 0);
+    const bool gradients = !waits || counts.gradients > 0;
     batch.logits = model.forward(exec_, images(batch.point), gradients);
     judge(exec_, lanes);
     if (gradients) {
