@@ -14,22 +14,22 @@ namespace {
 class DeviceLanes : public BothBackends {};
 
 TEST_F(DeviceLanes, ShrinkToTheResultsOfTheCpu) {
-  DataSet data = float_data(40, 1, 2, 3, 0.f, 1.f, 3);
+  DataSet data = float_data(20, 1, 2, 3, 0.f, 1.f, 3);
   const StopFlag stop{false};
   {  // all right when clean, so that all lanes have work and some lose it on the way
-    DeviceLinearModel model(cpu, 3, data.dim(), 64, 0.5f);
-    const auto clean = Evaluator(cpu, data, 64, 3, stop).plain(nullptr, 0, data.n, {&model}).front();
+    DeviceLinearModel model(cpu, 3, data.dim(), 32, 0.5f);
+    const auto clean = Evaluator(cpu, data, 32, 3, stop).plain(nullptr, 0, data.n, {&model}).front();
     for (std::size_t s = 0; s < data.labels.size(); ++s) data.labels[s] = clean.rows[s].prediction;
   }
   const Params given = {{"epsilon", 0.25}, {"steps", std::int64_t{8}}, {"random_start", false}};
   const Perturbation attack = check_perturbation(Perturbation::Kind::attack, "pgd_linf", given, "test");
   const auto run = [&](const Exec& exec) {
-    Evaluator evaluator(exec, data, 64, 3, stop);
-    DeviceLinearModel model(exec, 3, data.dim(), 64, 0.5f);
+    Evaluator evaluator(exec, data, 32, 3, stop);
+    DeviceLinearModel model(exec, 3, data.dim(), 32, 0.5f);
     AttackExport exported;
     const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
     EXPECT_EQ(unit.error, "");
-    EXPECT_LT(unit.evaluated.backward, 64u * (8 + (exec.backend == Backend::cuda ? 4 : 0))) << "lanes got fewer";
+    EXPECT_LT(unit.evaluated.backward, 32u * (8 + (exec.backend == Backend::cuda ? 4 : 0))) << "lanes got fewer";
     std::vector<float> all = exported.points;
     for (const std::uint64_t passes : exported.passes) all.push_back(static_cast<float>(passes >> 32));
     for (const SampleRow& row : unit.rows) all.insert(all.end(), {static_cast<float>(row.flags), row.nll});
