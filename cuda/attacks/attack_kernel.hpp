@@ -7,20 +7,30 @@
 // What every attack's file builds on: an attack is a struct A with parameters, a trivially copyable A::Lane, and
 //   start  (team, lane, row)  writes row.point and lane; returns what the lane asks first
 //   advance(team, lane, row)  consumes the answer, writes row.point; returns a Verdict
-// both for one row and for any team. GradientAttack<A> launches them. An item that is fooled ends before `advance`
-// sees the answer.
+// both for one row and for any team. LaneAttack<A> launches them. An item that is fooled ends before `advance` sees the
+// answer. Two more where they are needed:
+//   counts (team, lane, row)  whether a misclassified point is a success; it is where an attack does not say
+//   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
 namespace assay {
 
 /// One lane's vectors, and what the model answered at its point.
 struct LaneRow {
   LaneItem item;
   std::int64_t dim;
+  std::int64_t c, h, w;
+  int classes;
+  int label, target;  ///< target: kNoTarget where there is none
   const float* clean;
   float* point;
   float* scratch;
+  const float* logits;
   const float* gradient;
   float value;
+  bool wrong;  ///< the point is misclassified
   std::uint64_t seed;
+
+  /// The nth scratch row.
+  ASSAY_HD float* kept(int nth) const { return scratch + nth * dim; }
 };
 
 template <class A>
@@ -28,11 +38,19 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
   const std::int64_t at = r * b.dim;
   return {b.item[r],
           b.dim,
+          b.c,
+          b.h,
+          b.w,
+          b.classes,
+          b.label[r],
+          b.target[r],
           b.clean + at,
           b.point + at,
           A::kScratchRows == 0 ? nullptr : b.scratch + at * A::kScratchRows,
+          b.logits == nullptr ? nullptr : b.logits + r * b.classes,
           b.gradient == nullptr ? nullptr : b.gradient + at,
           b.value == nullptr ? 0.f : b.value[r],
+          b.seen[r] == Seen::wrong,
           b.seed};
 }
 
@@ -62,22 +80,43 @@ struct AdvanceKernel {
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
     if (!asks(batch.verdict[r])) return;
     typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
+    const LaneRow row = lane_row<A>(batch, r);
+    bool success = row.wrong;
+    if constexpr (requires { attack.counts(team, lane, row); })
+      if (success) success = attack.counts(team, lane, row);
     Verdict verdict = Verdict::undecided;
-    if (batch.seen[r] == Seen::wrong && !batch.full)
+    if (success && !batch.full)
       verdict = Verdict::fooled;
     else if (batch.seen[r] != Seen::broken)
-      verdict = attack.advance(team, lane, lane_row<A>(batch, r));
+      verdict = attack.advance(team, lane, row);
+    if (success && verdict == Verdict::exhausted) verdict = Verdict::fooled;
     team.once([&] {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
       batch.verdict[r] = verdict;
+      if (success) batch.ever[r] = 1;
     });
   }
 };
 
 template <class A>
-class GradientAttack final : public Attack {
+struct CollectKernel {
+  A attack;
+  LaneBatch batch;
+  int nth;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    if (batch.verdict[r] != Verdict::advance || batch.seen[r] == Seen::broken) return;
+    typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
+    attack.collect(team, lane, lane_row<A>(batch, r), nth);
+    team.once([&] { static_cast<typename A::Lane*>(batch.state)[r] = lane; });
+  }
+};
+
+template <class A>
+class LaneAttack final : public Attack {
  public:
-  GradientAttack(const A& attack, std::string attack_name, int answers, std::string loss_name) : attack_(attack) {
+  LaneAttack(const A& attack, std::string attack_name, int answers, std::string loss_name) : attack_(attack) {
     name = std::move(attack_name);
     loss = std::move(loss_name);
     queries = answers;
@@ -89,6 +128,11 @@ class GradientAttack final : public Attack {
   }
   void advance(const Exec& exec, const LaneBatch& lanes) const override {
     for_each_row(exec, lanes.lanes, lanes.dim, AdvanceKernel<A>{attack_, lanes});
+  }
+  void collect([[maybe_unused]] const Exec& exec, [[maybe_unused]] const LaneBatch& lanes,
+               [[maybe_unused]] int nth) const override {
+    if constexpr (requires { &A::template collect<SerialTeam>; })
+      for_each_row(exec, lanes.lanes, lanes.dim, CollectKernel<A>{attack_, lanes, nth});
   }
 
  private:
@@ -161,14 +205,45 @@ inline ParamSpec epsilon_linf() {
 inline ParamSpec epsilon_l2() {
   return {"epsilon", ParamType::real, "radius of the L2 ball, pixels in [0, 1]", {}, 0.0, 1e6, {}, {}};
 }
-inline ParamSpec loss_param() {
-  ParamSpec spec{"loss", ParamType::text, "loss to maximise", "cross_entropy"};
-  spec.registered = [] {
-    std::vector<std::string> names;
-    for (const auto& [name, loss] : Registry<Loss>::all()) names.push_back(name);
-    return names;
-  };
+inline ParamSpec epsilon_l1() {
+  return {"epsilon", ParamType::real, "radius of the L1 ball, pixels in [0, 1]", {}, 0.0, 1e9, {}, {}};
+}
+template <bool targeted>
+std::vector<std::string> losses() {
+  std::vector<std::string> names;
+  for (const auto& [name, loss] : Registry<Loss>::all())
+    if (loss.targeted == targeted) names.push_back(name);
+  return names;
+}
+inline ParamSpec loss_param(const char* fallback = "cross_entropy") {
+  ParamSpec spec{"loss", ParamType::text, "loss to maximise", fallback};
+  spec.registered = losses<false>;
   return spec;
+}
+inline ParamSpec targeted_loss_param(const char* fallback) {
+  ParamSpec spec = loss_param(fallback);
+  spec.registered = losses<true>;
+  return spec;
+}
+inline ParamSpec targets_param() {
+  return {"targets",
+          ParamType::integer,
+          "runs towards as many of the classes likeliest on the clean image behind the label",
+          std::int64_t{9},
+          1,
+          1000,
+          {},
+          {}};
+}
+inline ParamSpec draws_param() {
+  return {"eot",
+          ParamType::integer,
+          "gradients averaged at each point (expectation over transformation, for randomised models)",
+          std::int64_t{1},
+          1,
+          10000,
+          {},
+          {}};
 }
 inline ParamSpec restarts_param() {
   return {"restarts",

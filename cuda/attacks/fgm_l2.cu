@@ -29,7 +29,7 @@ struct FgmL2 {
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
-  return std::make_unique<GradientAttack<FgmL2>>(FgmL2{}, "fgm_l2", 2, text_param(params, "loss"));
+  return std::make_unique<LaneAttack<FgmL2>>(FgmL2{}, "fgm_l2", 2, text_param(params, "loss"));
 }
 ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), loss_param()}, make, nullptr,
              "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");

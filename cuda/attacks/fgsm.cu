@@ -26,7 +26,7 @@ struct Fgsm {
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
-  return std::make_unique<GradientAttack<Fgsm>>(Fgsm{}, "fgsm", 2, text_param(params, "loss"));
+  return std::make_unique<LaneAttack<Fgsm>>(Fgsm{}, "fgsm", 2, text_param(params, "loss"));
 }
 ASSAY_ATTACK("fgsm", "one signed gradient step of length epsilon", "linf", {epsilon_linf(), loss_param()}, make,
              nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, section 4");

@@ -82,7 +82,7 @@ std::unique_ptr<Attack> make(const Params& params) {
   const bool random_start = bool_param(params, "random_start");
   const PgdL2 attack{static_cast<float>(real_param(params, "step")), steps, random_start,
                      static_cast<float>(real_param(params, "norm_offset"))};
-  auto made = std::make_unique<GradientAttack<PgdL2>>(attack, "pgd_l2", steps + 1, text_param(params, "loss"));
+  auto made = std::make_unique<LaneAttack<PgdL2>>(attack, "pgd_l2", steps + 1, text_param(params, "loss"));
   made->restarts = random_start ? static_cast<int>(integer_param(params, "restarts")) : 1;
   return made;
 }

@@ -56,7 +56,7 @@ std::unique_ptr<Attack> make(const Params& params) {
   const int steps = static_cast<int>(integer_param(params, "steps"));
   const bool random_start = bool_param(params, "random_start");
   const PgdLinf attack{static_cast<float>(real_param(params, "step")), steps, random_start};
-  auto made = std::make_unique<GradientAttack<PgdLinf>>(attack, "pgd_linf", steps + 1, text_param(params, "loss"));
+  auto made = std::make_unique<LaneAttack<PgdLinf>>(attack, "pgd_linf", steps + 1, text_param(params, "loss"));
   made->restarts = random_start ? static_cast<int>(integer_param(params, "restarts")) : 1;
   return made;
 }

@@ -40,6 +40,24 @@ struct BeginSamples {
   }
 };
 
+struct RankTargets {
+  Pool pool;
+  std::int64_t first;
+  int classes;
+  const float* logits;
+  const std::uint16_t* label;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    std::uint16_t* const rank = pool.rank + (first + row) * pool.ranks;
+    Ranked last = kUnranked;
+    for (int t = 0; t < pool.ranks; ++t) {
+      last = next_ranked(team, logits + row * classes, classes, last, label[row]);
+      team.once([&] { rank[t] = static_cast<std::uint16_t>(last.k < classes ? last.k : kNoTarget); });
+    }
+  }
+};
+
 /// Whether the pool may give out this item.
 ASSAY_HD bool open(const Pool& pool, std::uint32_t number) {
   if (pool.full) return true;
@@ -123,7 +141,13 @@ struct FillLanes {
     fill_pixels(team, data, from, (fresh ? lanes.clean : lanes.batch.point) + r * pool.dim);
     team.once([&] {
       lanes.label[r] = data.label[from];
-      lanes.ever[r] = 0;
+      lanes.batch.target[r] = kNoTarget;
+      if (fresh && pool.targets > 0) {
+        const std::uint32_t round = (lanes.item[r].number - pool.first) / static_cast<std::uint32_t>(pool.n);
+        const auto nth = static_cast<std::int64_t>(round % static_cast<std::uint32_t>(pool.targets));
+        lanes.batch.target[r] = pool.rank[(from - pool.lo) * pool.ranks + nth];
+      }
+      lanes.batch.ever[r] = 0;
       lanes.spent[r] = 0;
       if (!fresh) lanes.item[r].sample = static_cast<std::uint32_t>(from);
     });
@@ -132,17 +156,18 @@ struct FillLanes {
 
 struct Judge {
   LaneTable lanes;
+  bool first;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
     if (!asks(lanes.batch.verdict[r])) return;
     const int classes = lanes.batch.classes;
     const float* z = lanes.batch.logits + r * classes;
-    const bool broken = team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
+    const bool was_broken = !first && lanes.seen[r] == Seen::broken;
+    const bool broken = was_broken || team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
     const bool right = !broken && arg_max(team, z, classes) == lanes.label[r];
     team.once([&] {
       lanes.seen[r] = broken ? Seen::broken : right ? Seen::right : Seen::wrong;
-      if (!broken && !right) lanes.ever[r] = 1;
       lanes.spent[r] += kForward;
     });
   }
@@ -164,7 +189,40 @@ struct JudgeGradients {
   }
 };
 
-/// What is kept of an item that ended without success, or, where lanes go on after one, at its last point.
+struct AverageGradient {
+  LaneBatch batch;
+  int draw, draws;
+  float* sum;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    const std::int64_t dim = batch.dim;
+    float* const own = sum + r * dim;
+    const float* const gradient = batch.gradient + r * dim;
+    const auto count = static_cast<float>(draws);
+    if (draw == 0)
+      team.map(dim, own, [](float g) { return g; }, gradient);
+    else if (draw + 1 < draws)
+      team.map(dim, own, [](float s, float g) { return s + g; }, own, gradient);
+    else
+      team.map(dim, own, [=](float s, float g) { return (s + g) / count; }, own, gradient);
+  }
+};
+
+struct AimAtClass {
+  LaneBatch batch;
+  int nth;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const LaneBatch own = batch;
+    const int k = nth;
+    team.each(batch.lanes,
+              [=](std::int64_t r) { own.target[r] = static_cast<std::uint16_t>(k < own.label[r] ? k : k + 1); });
+  }
+};
+
+/// What is kept of an item that ended without success.
 struct ScoreEnded {
   [[maybe_unused]] static constexpr int kTeamsTogether = kScoringTeams;
   LaneTable lanes;
@@ -182,11 +240,6 @@ struct TakeEnded {
   Pool pool;
   LaneTable lanes;
 
-  ASSAY_HD bool succeeded(std::int64_t r) const {
-    const Verdict verdict = lanes.batch.verdict[r];
-    return verdict == Verdict::fooled || (verdict == Verdict::exhausted && lanes.seen[r] == Seen::wrong);
-  }
-
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     team.once([&] {
@@ -199,9 +252,9 @@ struct TakeEnded {
         pool.spent[number] = lanes.spent[r];
         unsigned flags = pool.flags[u];
         if (verdict == Verdict::undecided) flags |= SampleRow::undecided;
-        if (pool.full && lanes.ever[r] != 0) flags |= SampleRow::fooled_any;
+        if (pool.full && lanes.batch.ever[r] != 0) flags |= SampleRow::fooled_any;
         pool.flags[u] = static_cast<std::uint16_t>(flags);
-        if (succeeded(r)) {
+        if (verdict == Verdict::fooled) {
           winners += pool.winner[u] == kNoItem ? 1 : 0;
           if (number < pool.winner[u]) pool.winner[u] = number;
         } else if (verdict == Verdict::exhausted) {
@@ -223,7 +276,7 @@ struct TakeEnded {
           if (!pool.full && winner < number) verdict = Verdict::idle;
           continue;
         }
-        if (succeeded(r))
+        if (verdict == Verdict::fooled)
           lanes.take[r] = winner == number;
         else if (verdict == Verdict::exhausted)
           lanes.take[r] = winner == kNoItem && pool.kept[u] == number;
@@ -282,7 +335,8 @@ struct MoveLanes {
     team.once([&] {
       lanes.item[r] = lanes.item[from];
       lanes.label[r] = lanes.label[from];
-      lanes.ever[r] = lanes.ever[from];
+      lanes.batch.ever[r] = lanes.batch.ever[from];
+      lanes.batch.target[r] = lanes.batch.target[from];
       lanes.spent[r] = lanes.spent[from];
       lanes.batch.verdict[r] = lanes.batch.verdict[from];
       lanes.batch.verdict[from] = Verdict::idle;
@@ -328,7 +382,7 @@ struct VerifyPoints {
             return d < 0 ? -d : d;
           },
           point, from);
-    } else {
+    } else if (norm == Norm::l2) {
       size = sqrt(team.sum_of(
           dim,
           [=](float p, float c) {
@@ -337,6 +391,15 @@ struct VerifyPoints {
           },
           point, from));
       pixels = sqrt(static_cast<double>(dim));
+    } else {
+      size = team.sum_of(
+          dim,
+          [=](float p, float c) {
+            const double d = gap(p, c);
+            return d < 0 ? -d : d;
+          },
+          point, from);
+      pixels = static_cast<double>(dim);
     }
     const bool within = size <= static_cast<double>(pool.epsilon) * (1 + 1e-6) + 0x1p-25 * pixels;
     const SampleRow seen = answer[row];
@@ -413,6 +476,11 @@ void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::
   for_each_row(exec, rows, pool.dim, BeginSamples{pool, first, pixels});
 }
 
+void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
+                  const float* logits, const std::uint16_t* label) {
+  for_each_team(exec, rows, RankTargets{pool, first, classes, logits, label});
+}
+
 void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes) {
   for_each_team(exec, 1, BeginItems{pool, lanes});
   for_each_row(exec, lanes.batch.lanes, pool.dim, FillLanes{pool, data, lanes});
@@ -427,11 +495,18 @@ void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
   for_each_team(exec, 1, CountLanes{pool, lanes});
 }
 
-void judge(const Exec& exec, const LaneTable& lanes) {
-  for_each_team(exec, lanes.batch.lanes, Judge{lanes});
+void judge(const Exec& exec, const LaneTable& lanes, bool first) {
+  for_each_team(exec, lanes.batch.lanes, Judge{lanes, first});
 }
 void judge_gradients(const Exec& exec, const LaneTable& lanes) {
   for_each_row(exec, lanes.batch.lanes, lanes.batch.dim, JudgeGradients{lanes});
+}
+
+void average_gradient(const Exec& exec, const LaneBatch& batch, int draw, int draws, float* sum) {
+  for_each_row(exec, batch.lanes, batch.dim, AverageGradient{batch, draw, draws, sum});
+}
+void aim_at_class(const Exec& exec, const LaneBatch& batch, int nth) {
+  for_each_team(exec, 1, AimAtClass{batch, nth});
 }
 
 void settle(const Exec& exec, const Pool& pool, const LaneTable& lanes) {

@@ -2,8 +2,9 @@
 #include "assay/attack.hpp"
 #include "core/rows.hpp"
 
-// The pool of a unit under attack and the lanes that it feeds. An item is a sample under one restart of one attack;
-// items are numbered by (attack, restart, sample), so that the samples that take longest do not start last. When a
+// The pool of a unit under attack and the lanes that it feeds. An item is a sample under one round of one attack: a
+// restart, and where the attack is targeted a target. Items are numbered by (attack, round, sample), so that the
+// samples that take longest do not start last. When a
 // lane's item ends, the lane takes the next one in the same step. Two items of a sample may be under way at once; of
 // those that succeed the lowest number counts, so results and charged passes do not depend on how many lanes there are.
 // Nothing here allocates or waits.
@@ -22,14 +23,17 @@ struct PoolCounts {
 /// Samples [lo, lo + n) of the data set, by index - lo, and the items of all attacks of the unit.
 struct Pool {
   std::int64_t lo = 0, n = 0, dim = 0;
-  std::uint64_t* spent = nullptr;          ///< an item: forward passes in the upper half, backward in the lower
-  std::uint16_t* flags = nullptr;          ///< SampleRow::Flag
-  std::uint32_t* winner = nullptr;         ///< the item that fooled it, or kNoItem
-  std::uint32_t* kept = nullptr;           ///< the item whose last point is the strongest so far, or kNoItem
-  SampleRow* rows = nullptr;               ///< what is kept of it
-  float* points = nullptr;                 ///< the adversarial, else the strongest last point, else the clean image
-  const std::uint32_t* streams = nullptr;  ///< of the attack under way, a restart
+  std::uint64_t* spent = nullptr;   ///< an item: forward passes in the upper half, backward in the lower
+  std::uint16_t* flags = nullptr;   ///< SampleRow::Flag
+  std::uint32_t* winner = nullptr;  ///< the item that fooled it, or kNoItem
+  std::uint32_t* kept = nullptr;    ///< the item whose last point is the strongest so far, or kNoItem
+  SampleRow* rows = nullptr;        ///< what is kept of it
+  float* points = nullptr;          ///< the adversarial, else the strongest last point, else the clean image
+  std::uint16_t* rank = nullptr;    ///< n x ranks: its likeliest classes when clean behind the label, in order
+  int ranks = 0;
+  const std::uint32_t* streams = nullptr;  ///< of the attack under way, a round
   std::uint32_t first = 0, end = 0;        ///< its items
+  int targets = 0;                         ///< its rounds are restarts x these; 0: it has none
   float epsilon = 0;
   bool full = false;
   std::uint32_t* next = nullptr;  ///< the item that is taken up next
@@ -43,7 +47,6 @@ struct LaneTable {
   float* clean = nullptr;
   std::uint16_t* label = nullptr;
   Seen* seen = nullptr;
-  std::uint8_t* ever = nullptr;                    ///< some point of the item was misclassified
   std::uint64_t* spent = nullptr;                  ///< of the item under way, as in Pool
   SampleRow* row = nullptr;                        ///< of the item's last point
   std::uint8_t* take = nullptr;                    ///< its point goes to the pool
@@ -56,6 +59,9 @@ void begin_pool(const Exec& exec, const Pool& pool);
 
 /// Sample first + r becomes what its clean logits and pixels (rows x dim) say; no item has fooled it yet.
 void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* pixels);
+/// And its targets: the pool.ranks classes with the largest clean logits (rows x classes), the label left out.
+void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
+                  const float* logits, const std::uint16_t* label);
 
 /// All lanes idle, the queue at its first item. Idle rows show the pool's first sample.
 void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes);
@@ -67,10 +73,17 @@ void refill(const Exec& exec, const Pool& pool, const ResidentData& data, const 
 /// Counts what the host may know, when started lanes have said what they ask.
 void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes);
 
-/// What the logits say of the lanes that ask; charges them a forward pass.
-void judge(const Exec& exec, const LaneTable& lanes);
+/// What the logits say of the lanes that ask; charges them a forward pass. After the `first` draw at a point what is
+/// broken stays so.
+void judge(const Exec& exec, const LaneTable& lanes, bool first = true);
 /// Lanes with a gradient that is not finite are broken; charges those that wanted one a backward pass.
 void judge_gradients(const Exec& exec, const LaneTable& lanes);
+
+/// Adds batch.gradient to `sum` (lanes x dim), or begins it, and divides it at the last of `draws`.
+void average_gradient(const Exec& exec, const LaneBatch& batch, int draw, int draws, float* sum);
+
+/// The target of every lane becomes the nth class, its label left out.
+void aim_at_class(const Exec& exec, const LaneBatch& batch, int nth);
 
 /// Takes ended items into the pool and cancels those of samples that a lower item has fooled; their lanes are idle.
 void settle(const Exec& exec, const Pool& pool, const LaneTable& lanes);
@@ -81,7 +94,7 @@ void shrink(const Exec& exec, const LaneTable& lanes, std::int64_t fewer);
 /// Writes the indices of the samples that an item has fooled, in order, to `list`.
 void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list);
 
-enum class Norm { linf, l2 };
+enum class Norm { linf, l2, l1 };
 
 /// Judges claimed adversarials (rows x dim: copies of pool.points) by what the model says of them now. Where the label
 /// is wrong, the point finite, in the box and within epsilon of `clean` (1e-6 relative and 2^-25 a pixel: half a unit

@@ -22,13 +22,33 @@ struct Softmax {
   ASSAY_HD double log_probability(float logit) const { return static_cast<double>(logit) - top - log_positive(sum); }
 };
 
+/// A class and its logit.
+struct Ranked {
+  float z;
+  int k;
+};
+
+/// Before every class in the order of logits.
+constexpr Ranked kUnranked = {-kLowest, -1};
+
+/// The class that follows `previous` in the order of falling logits, equal ones by index, leaving out `skip`; k is
+/// `classes` where there is none. Only meaningful for finite rows.
+template <class Team>
+ASSAY_HD Ranked next_ranked(Team& team, const float* z, int classes, Ranked previous, int skip = -1) {
+  const auto follows = [=](std::int64_t k) {
+    return k != skip && (z[k] < previous.z || (z[k] == previous.z && k > previous.k));
+  };
+  const float top = team.max(classes, kLowest, [=](std::int64_t k) { return follows(k) ? z[k] : kLowest; });
+  const auto nobody = -static_cast<float>(classes);
+  const float first = team.max(
+      classes, nobody, [=](std::int64_t k) { return follows(k) && z[k] == top ? -static_cast<float>(k) : nobody; });
+  return {top, -static_cast<int>(first)};
+}
+
 /// The lowest index of the largest value. Only meaningful for finite rows.
 template <class Team>
 ASSAY_HD int arg_max(Team& team, const float* values, int n) {
-  const float top = team.max(n, kLowest, [=](std::int64_t k) { return values[k]; });
-  return -static_cast<int>(team.max(n, -static_cast<float>(n), [=](std::int64_t k) {
-    return values[k] == top ? -static_cast<float>(k) : -static_cast<float>(n);
-  }));
+  return next_ranked(team, values, n, kUnranked).k;
 }
 
 }  // namespace assay

@@ -35,9 +35,13 @@ ASSAY_HD bool asks(Verdict verdict) {
 /// What the model said of a lane's point.
 enum class Seen : std::uint8_t { right, wrong, broken };
 
+/// A lane's target where it has none.
+constexpr std::uint16_t kNoTarget = 0xFFFF;
+
 /// A batch of lanes, one row each; every pointer is device memory.
 struct LaneBatch {
   std::int64_t lanes = 0, dim = 0;
+  std::int64_t c = 0, h = 0, w = 0;  ///< dim = c h w
   int classes = 0;
   std::uint64_t seed = 0;
   bool full = false;  ///< fooled lanes go on to their last query
@@ -50,7 +54,9 @@ struct LaneBatch {
   const float* value = nullptr;          ///< lanes: the loss at `point`; where verdict is `advance`
   const float* gradient = nullptr;       ///< lanes x dim: d value / d point; where verdict is `advance`
   const std::uint16_t* label = nullptr;  ///< lanes
+  std::uint16_t* target = nullptr;       ///< lanes: a class to be taken for, or kNoTarget
   const Seen* seen = nullptr;            ///< lanes
+  std::uint8_t* ever = nullptr;          ///< lanes: set where some point of the item was a success
   Verdict* verdict = nullptr;            ///< lanes
 };
 
@@ -62,7 +68,12 @@ class Attack {
   std::string name;
   std::string loss = "cross_entropy";
   int queries = 1;
-  int restarts = 1;  ///< items a sample
+  int restarts = 1;
+  /// Items a restart: one for each of the classes most likely on the clean image behind the label, as its target; 0:
+  /// one, without a target.
+  int targets = 0;
+  int draws = 1;             ///< gradients that are averaged at each point (expectation over transformation)
+  bool every_class = false;  ///< `collect` gets a gradient for each class but the label, as target, before `advance`
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;
 
@@ -72,18 +83,32 @@ class Attack {
   /// Lanes that ask: consumes the answer, writes the next point and the verdict. A lane whose verdict becomes `fooled`
   /// or `exhausted` keeps the point that was answered.
   virtual void advance(const Exec& exec, const LaneBatch& lanes) const = 0;
+  /// With every_class: lanes that want a gradient take in that for their present target, the `nth` class.
+  virtual void collect(const Exec&, const LaneBatch&, int /*nth*/) const {}
+};
+
+/// One attack of an ensemble, by its registered name; parameters left out take their defaults.
+struct Member {
+  std::string name;
+  Params params;
 };
 
 /// A registered attack: its parameters and how to make one. `make` gets every parameter filled in and checked.
 struct AttackEntry {
   std::string about;
-  std::string norm;  ///< "linf" or "l2": of the ball of radius epsilon
+  std::string norm;  ///< "linf", "l2" or "l1": of the ball of radius epsilon
   std::vector<ParamSpec> params;
   std::unique_ptr<Attack> (*make)(const Params& params) = nullptr;
   /// Fills parameters whose default depends on others (step); may be null.
   void (*complete)(Params& params) = nullptr;
   std::string source = {};  ///< paper and equation
+  /// In place of `make`: attacks of the same norm that run one after the other, each on what the ones before left
+  /// standing.
+  std::vector<Member> (*members)(const Params& params) = nullptr;
 };
+
+/// The attack, or those of the ensemble. Throws assay::Error, exit 2, where a member is unknown or of another norm.
+std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const Params& params);
 #define ASSAY_ATTACK(name, ...)                                      \
   const ::assay::Registry<::assay::AttackEntry>::Add assay_attack_ { \
     name, ::assay::AttackEntry {                                     \

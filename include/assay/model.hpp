@@ -24,12 +24,13 @@ class Model {
   virtual int classes() const = 0;
 
   /// Logits of x (pixels in [0, 1], N x C x H x W), N x classes; valid until the next forward.
-  /// With `differentiable`, vjp may follow once, and x must stay as it is until then. Throws assay::Error when the
-  /// model fails.
+  /// With `differentiable`, vjp may follow, and x must stay as it is until then. Throws assay::Error when the model
+  /// fails.
   const float* forward(const Exec& exec, Images<const float> x, bool differentiable);
 
-  /// d <cotangent, logits> / d x of the last differentiable forward; N x C x H x W, valid until the next call.
-  const float* vjp(const Exec& exec, const float* cotangent);
+  /// d <cotangent, logits> / d x of the last differentiable forward; N x C x H x W, valid until the next call. With
+  /// `again` another may follow; without, it is the forward's last.
+  const float* vjp(const Exec& exec, const float* cotangent, bool again = false);
 
   const Passes& passes() const { return passes_; }
   /// Wall time spent inside the model since construction.
@@ -37,7 +38,7 @@ class Model {
 
  protected:
   virtual const float* do_forward(const Exec& exec, Images<const float> x, bool differentiable) = 0;
-  virtual const float* do_vjp(const Exec& exec, const float* cotangent) = 0;
+  virtual const float* do_vjp(const Exec& exec, const float* cotangent, bool again) = 0;
 
  private:
   Passes passes_;

@@ -5,6 +5,7 @@
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
+#include "engine/make_attacks.hpp"
 
 namespace assay::cli {
 namespace {
@@ -19,15 +20,16 @@ struct Options {
 };
 
 double distance(const std::string& norm, const DataSet& data, std::int64_t sample, const float* point) {
-  double largest = 0, squares = 0;
+  double largest = 0, squares = 0, sum = 0;
   const auto dim = static_cast<std::size_t>(data.dim()), at = static_cast<std::size_t>(sample) * dim;
   for (std::size_t i = 0; i < dim; ++i) {
     const float clean = data.bytes.empty() ? data.floats[at + i] : static_cast<float>(data.bytes[at + i]) / 255.f;
     const double d = static_cast<double>(point[i]) - static_cast<double>(clean);
     largest = std::max(largest, std::abs(d));
     squares += d * d;
+    sum += std::abs(d);
   }
-  return norm == "linf" ? largest : std::sqrt(squares);
+  return norm == "linf" ? largest : norm == "l2" ? std::sqrt(squares) : sum;
 }
 
 ExitCode attack(const Options& options, Params given) {
@@ -39,6 +41,7 @@ ExitCode attack(const Options& options, Params given) {
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
   const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
+  check_classes(p, model->classes(), "the model");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   AttackExport exported;
   UnitResult clean, attacked;

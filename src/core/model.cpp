@@ -27,11 +27,11 @@ const float* Model::forward(const Exec& exec, Images<const float> x, bool differ
   return logits;
 }
 
-const float* Model::vjp(const Exec& exec, const float* cotangent) {
-  const std::int64_t rows = std::exchange(rows_, 0);
+const float* Model::vjp(const Exec& exec, const float* cotangent, bool again) {
+  const std::int64_t rows = std::exchange(rows_, again ? rows_ : 0);
   if (rows == 0) throw Error(ExitCode::internal, "vjp was asked for without a differentiable forward just before it");
   const Clock::time_point began = Clock::now();
-  const float* gradient = do_vjp(exec, cotangent);
+  const float* gradient = do_vjp(exec, cotangent, again);
   seconds_ += seconds_since(began);
   passes_.backward += static_cast<std::uint64_t>(rows);
   return gradient;

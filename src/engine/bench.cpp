@@ -51,6 +51,7 @@ struct Bench {
       time("corruption", name, shape, size + 4 * rgb, [&](int) { corruption.apply(exec, batch); });
     }
     for (const auto& [name, entry] : Registry<AttackEntry>::all()) {
+      if (entry.make == nullptr) continue;
       if (!wanted("attack", name + ".start", shape) && !wanted("attack", name + ".advance", shape)) continue;
       const float epsilon = entry.norm == "linf" ? 8 / 255.f : 1.f;
       const Params given = {{"epsilon", static_cast<double>(epsilon)}};
@@ -61,6 +62,8 @@ struct Bench {
       constexpr int kClasses = 10;
       const auto logits = filled<float>(exec, n * kClasses, unit);
       const auto label = filled<std::uint16_t>(exec, n, [](std::uint32_t) { return std::uint16_t{0}; });
+      const auto target = filled<std::uint16_t>(exec, n, [](std::uint32_t) { return std::uint16_t{1}; });
+      const Buffer<std::uint8_t> ever(exec, n);
       const Buffer<float> point(exec, size), scratch(exec, size * attack->scratch_rows);
       // A lane that is done does nothing more, so each launch of a loop has states of its own.
       const auto lane_bytes = static_cast<std::int64_t>(attack->lane_bytes + 15) / 16 * 16;
@@ -71,6 +74,9 @@ struct Bench {
       LaneBatch lanes;
       lanes.lanes = n;
       lanes.dim = dim;
+      lanes.c = c;
+      lanes.h = h;
+      lanes.w = w;
       lanes.classes = kClasses;
       lanes.seed = 1;
       lanes.item = item.data();
@@ -81,6 +87,8 @@ struct Bench {
       lanes.value = value.data();
       lanes.gradient = gradient.data();
       lanes.label = label.data();
+      lanes.target = target.data();
+      lanes.ever = ever.data();
       lanes.seen = seen.data();
       const auto at = [&](int launch) -> const LaneBatch& {
         lanes.state = state.data() + launch * n * lane_bytes;
@@ -111,9 +119,12 @@ struct Bench {
       const auto logits = filled<float>(exec, size, [](std::uint32_t bits) { return 20 * unit(bits) - 10; });
       const auto label =
           filled<std::uint16_t>(exec, rows, [](std::uint32_t bits) { return static_cast<std::uint16_t>(bits % 2); });
+      const auto target = filled<std::uint16_t>(
+          exec, rows, [](std::uint32_t bits) { return static_cast<std::uint16_t>(1 - bits % 2); });
       const Buffer<float> value(exec, rows), cotangent(exec, size);
       time("loss", name, shape, 8 * size + 6 * rows, [&](int) {
-        loss.evaluate(exec, rows, classes, logits.data(), label.data(), value.data(), cotangent.data());
+        loss.evaluate(exec,
+                      {rows, classes, logits.data(), label.data(), target.data(), value.data(), cotangent.data()});
       });
     }
   }

@@ -9,6 +9,7 @@
 #include "assay/core/philox.hpp"
 #include "assay/loss.hpp"
 #include "engine/loaded_corruption.hpp"
+#include "engine/make_attacks.hpp"
 
 namespace assay {
 namespace {
@@ -43,13 +44,14 @@ struct Evaluator::Workspace {
   Buffer<std::uint16_t> flags;
   Buffer<std::uint32_t> winner, kept, winners, next, streams;
   std::vector<std::uint32_t> stream_list;  // what `streams` holds
+  Buffer<std::uint16_t> rank;
   Buffer<float> points;
   Buffer<PoolCounts> counts;
   // and the lanes
   Buffer<LaneItem> item;
   Buffer<std::byte> state;
-  Buffer<float> clean_pixels, point, scratch, value, cotangent;
-  Buffer<std::uint16_t> lane_label;
+  Buffer<float> clean_pixels, point, scratch, value, cotangent, gradient;
+  Buffer<std::uint16_t> lane_label, target;
   Buffer<Seen> seen;
   Buffer<Verdict> verdict;
   Buffer<std::uint8_t> ever, take;
@@ -214,6 +216,11 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   return results;
 }
 
+/// Items a sample.
+static int rounds_of(const Attack& attack) {
+  return attack.restarts * std::max(attack.targets, 1);
+}
+
 /// What the model says of the clean images: where every sample of the pool begins.
 void Evaluator::clean_samples(const Pool& pool, Model& model) {
   Workspace& work = *work_;
@@ -225,14 +232,16 @@ void Evaluator::clean_samples(const Pool& pool, Model& model) {
     gather_pixels(exec_, resident_, work.sample.data(), n, pixels, label);
     const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
     score_logits(exec_, n, model.classes(), logits, label, nullptr, pool.rows + (first - pool.lo));
-    begin_samples(exec_, pool, first - pool.lo, std::min(batch_, hi - first), pixels);
+    const std::int64_t rows = std::min(batch_, hi - first);
+    begin_samples(exec_, pool, first - pool.lo, rows, pixels);
+    if (pool.ranks > 0) rank_targets(exec_, pool, first - pool.lo, rows, model.classes(), logits, label);
   }
 }
 
 /// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and is
 /// halved, down to kFewestRows, when half of them suffice for what is left.
 void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model) {
-  const Loss& loss = *Registry<Loss>::find(attack.loss);
+  const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
   const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
   const auto fewer = [&](std::int64_t needed) {
@@ -241,7 +250,7 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
     return count;
   };
   batch.lanes = batch_;
-  batch.lanes = fewer(pool.n * attack.restarts);
+  batch.lanes = fewer(pool.n * rounds_of(attack));
   begin_items(exec_, pool, resident_, lanes);
   const auto take_up = [&] {
     refill(exec_, pool, resident_, lanes);
@@ -261,15 +270,22 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
         batch.lanes = count;
       }
     }
-    const bool gradients = !waits || counts.gradients > 0;
-    batch.logits = model.forward(exec_, images(batch.point), gradients);
-    judge(exec_, lanes);
-    if (gradients) {
-      loss.evaluate(exec_, batch.lanes, batch.classes, batch.logits, batch.label, work_->value.data(),
-                    work_->cotangent.data());
-      batch.gradient = model.vjp(exec_, work_->cotangent.data());
-      judge_gradients(exec_, lanes);
+    const bool gradients = loss != nullptr && (!waits || counts.gradients > 0);
+    const int draws = gradients ? attack.draws : 1, directions = attack.every_class ? batch.classes - 1 : 1;
+    for (int draw = 0; draw < draws; ++draw) {
+      batch.logits = model.forward(exec_, images(batch.point), gradients);
+      judge(exec_, lanes, draw == 0);
+      for (int nth = 0; gradients && nth < directions; ++nth) {
+        if (attack.every_class) aim_at_class(exec_, batch, nth);
+        loss->evaluate(exec_, {batch.lanes, batch.classes, batch.logits, batch.label, batch.target, work_->value.data(),
+                               work_->cotangent.data()});
+        batch.gradient = model.vjp(exec_, work_->cotangent.data(), nth + 1 < directions);
+        judge_gradients(exec_, lanes);
+        if (attack.every_class) attack.collect(exec_, batch, nth);
+      }
+      if (draws > 1) average_gradient(exec_, batch, draw, draws, work_->gradient.data());
     }
+    if (draws > 1) batch.gradient = work_->gradient.data();
     attack.advance(exec_, batch);
     settle(exec_, pool, lanes);
     take_up();
@@ -305,8 +321,19 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   const double model_before = model.seconds();
   const Passes passes_before = model.passes();
   const AttackEntry& entry = *Registry<AttackEntry>::find(perturbation.name);
-  const auto attack = entry.make(perturbation.params);
-  const std::int64_t n = hi - lo, dim = data_.dim(), items = n * attack->restarts;
+  const auto attacks = make_attacks(perturbation.name, perturbation.params);
+  const std::int64_t n = hi - lo, dim = data_.dim();
+  int rounds = 0, ranks = 0, scratch_rows = 0, draws = 1;
+  std::size_t lane_bytes = 0;
+  for (const auto& attack : attacks) {
+    attack->targets = std::min(attack->targets, model.classes() - 1);
+    rounds += rounds_of(*attack);
+    ranks = std::max(ranks, attack->targets);
+    scratch_rows = std::max(scratch_rows, attack->scratch_rows);
+    lane_bytes = std::max(lane_bytes, attack->lane_bytes);
+    draws = std::max(draws, attack->draws);
+  }
+  const std::int64_t items = n * rounds;
   UnitResult result;
 
   Workspace& work = *work_;
@@ -322,8 +349,9 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   pool.kept = hold(work.kept, n);
   pool.rows = hold(work.rows[0], n + kFewestRows);
   pool.points = hold(work.points, n * dim);
-  pool.streams = streams_of(*attack);
-  pool.end = static_cast<std::uint32_t>(items);
+  pool.ranks = ranks;
+  pool.rank = hold(work.rank, n * ranks);
+  const std::uint32_t* streams = streams_of(attacks);
   pool.epsilon = static_cast<float>(real_param(perturbation.params, "epsilon"));
   pool.full = bool_param(perturbation.params, "full");
   pool.next = hold(work.next, 1);
@@ -332,26 +360,29 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   LaneTable lanes;
   LaneBatch& batch = lanes.batch;
   batch.dim = dim;
+  batch.c = data_.c;
+  batch.h = data_.h;
+  batch.w = data_.w;
   batch.classes = model.classes();
   batch.seed = seed_;
   batch.full = pool.full;
   batch.item = lanes.item = hold(work.item, batch_);
-  lanes.state_bytes = static_cast<std::int64_t>(attack->lane_bytes);
-  batch.state = hold(work.state, batch_ * lanes.state_bytes);
+  batch.state = hold(work.state, batch_ * static_cast<std::int64_t>(lane_bytes));
   batch.clean = lanes.clean = hold(work.clean_pixels, batch_ * dim);
   batch.point = hold(work.point, batch_ * dim);
-  lanes.scratch_rows = attack->scratch_rows;
-  batch.scratch = hold(work.scratch, batch_ * dim * lanes.scratch_rows);
+  batch.scratch = hold(work.scratch, batch_ * dim * scratch_rows);
   batch.value = hold(work.value, batch_);
   batch.label = lanes.label = hold(work.lane_label, batch_);
+  batch.target = hold(work.target, batch_);
   batch.seen = lanes.seen = hold(work.seen, batch_);
   batch.verdict = hold(work.verdict, batch_);
-  lanes.ever = hold(work.ever, batch_);
+  batch.ever = hold(work.ever, batch_);
   lanes.spent = hold(work.lane_spent, batch_);
   lanes.row = hold(work.lane_row, batch_);
   lanes.take = hold(work.take, batch_);
   lanes.from = hold(work.from, batch_);
   hold(work.cotangent, batch_ * batch.classes);
+  if (draws > 1) hold(work.gradient, batch_ * dim);
   hold(work.winners, n);
   std::uint64_t* totals = hold(work.totals, 2);
   std::uint64_t* each = exported == nullptr ? nullptr : hold(work.passes, n);
@@ -362,9 +393,18 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
     zero(exec_, pool.spent, items);
     begin_pool(exec_, pool);
     clean_samples(pool, model);
-    run_items(*attack, pool, lanes, model);
+    for (const auto& attack : attacks) {
+      lanes.state_bytes = static_cast<std::int64_t>(attack->lane_bytes);
+      lanes.scratch_rows = attack->scratch_rows;
+      pool.streams = streams;
+      pool.targets = attack->targets;
+      pool.first = pool.end;
+      pool.end += static_cast<std::uint32_t>(n * rounds_of(*attack));
+      run_items(*attack, pool, lanes, model);
+      streams += rounds_of(*attack);
+    }
     const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts, true));
-    verify(pool, entry.norm == "linf" ? Norm::linf : Norm::l2, model, counts.winners);
+    verify(pool, entry.norm == "linf" ? Norm::linf : entry.norm == "l2" ? Norm::l2 : Norm::l1, model, counts.winners);
     finish_pool(exec_, pool, items, totals, each);
     finish(result, CellKind::attacked, pool.rows, n);
     std::array<std::uint64_t, 2> charged{};
@@ -388,13 +428,16 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   return result;
 }
 
-/// The random streams of an attack's restarts, on the device.
-const std::uint32_t* Evaluator::streams_of(const Attack& attack) {
+/// The random streams of all rounds of the attacks, on the device.
+const std::uint32_t* Evaluator::streams_of(const std::vector<std::unique_ptr<Attack>>& attacks) {
   std::vector<std::uint32_t> streams;
-  for (int restart = 0; restart < attack.restarts; ++restart)
-    streams.push_back(stream_id("attack", attack.name.c_str(), restart, -1, "start"));
+  for (const auto& attack : attacks)
+    for (int restart = 0; restart < attack->restarts; ++restart)
+      for (int target = 0; target < std::max(attack->targets, 1); ++target)
+        streams.push_back(
+            stream_id("attack", attack->name.c_str(), restart, attack->targets > 0 ? target : -1, "start"));
   if (work_->stream_list != streams) {
-    std::uint32_t* there = work_->hold(exec_, work_->streams, attack.restarts);
+    std::uint32_t* there = work_->hold(exec_, work_->streams, static_cast<std::int64_t>(streams.size()));
     upload(exec_, there, streams.data(), streams.size() * sizeof(std::uint32_t));
     work_->stream_list = std::move(streams);
   }

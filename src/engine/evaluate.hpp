@@ -70,7 +70,7 @@ class Evaluator {
   std::int64_t load_batch(std::int64_t first, std::int64_t hi);
   std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);
-  const std::uint32_t* streams_of(const Attack& attack);
+  const std::uint32_t* streams_of(const std::vector<std::unique_ptr<Attack>>& attacks);
   void clean_samples(const Pool& pool, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);

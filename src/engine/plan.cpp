@@ -68,8 +68,11 @@ std::string unit_key(const Plan& plan, const Unit& unit) {
 /// In forward passes an image; a backward pass counts two.
 double passes(const Perturbation* perturbation) {
   if (perturbation == nullptr || perturbation->kind == Perturbation::Kind::corruption) return 1;
-  const auto attack = Registry<AttackEntry>::find(perturbation->name)->make(perturbation->params);
-  return 3.0 * attack->queries * attack->restarts;
+  double all = 0;
+  for (const auto& attack : make_attacks(perturbation->name, perturbation->params))
+    all += (attack->loss.empty() ? 1.0 : 3.0) * attack->draws * attack->queries * attack->restarts *
+           std::max(attack->targets, 1);
+  return all;
 }
 
 void derive(Plan& plan) {

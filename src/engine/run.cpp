@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "assay/core/error.hpp"
+#include "engine/make_attacks.hpp"
 
 namespace assay {
 
@@ -51,6 +52,10 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
     for (const int unit : t.missing) {
       auto& model = models[static_cast<std::size_t>(model_of(unit))];
       if (model == nullptr && !stop) model = load(model_of(unit));
+      const int p = t.job->perturbation;
+      if (model != nullptr && p >= 0)
+        check_classes(plan.perturbations[static_cast<std::size_t>(p)], model->classes(),
+                      "model '" + plan.models[static_cast<std::size_t>(model_of(unit))].name + "'");
     }
   Evaluator evaluator(exec, data, plan.batch, plan.seed, stop);
   try {

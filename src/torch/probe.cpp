@@ -113,8 +113,8 @@ class Probe {
       reject("its logits differ by up to " + percent(change) + " when gradients are asked for",
              "remove torch.is_grad_enabled() from forward");
     }
-    const std::vector<float> gradient =
-        values_of(model_.do_vjp(exec_, direction.const_data_ptr<float>()), {kFew, data_.c, data_.h, data_.w}, device);
+    const std::vector<float> gradient = values_of(model_.do_vjp(exec_, direction.const_data_ptr<float>(), false),
+                                                  {kFew, data_.c, data_.h, data_.w}, device);
     std::int64_t bad = 0, zero = 0;
     for (std::int64_t i = 0; i < kFew; ++i) {
       const float *begin = gradient.data() + i * data_.dim(), *end = begin + data_.dim();

@@ -237,10 +237,10 @@ const float* ScriptModel::do_forward(const Exec& exec, Images<const float> x, bo
   });
 }
 
-const float* ScriptModel::do_vjp(const Exec& exec, const float* cotangent) {
+const float* ScriptModel::do_vjp(const Exec& exec, const float* cotangent, bool again) {
   return guarded(exec, "backward", [&] {
     const at::Tensor direction = view(const_cast<float*>(cotangent), logits_.sizes(), device_);
-    const at::Tensor gradient = torch::autograd::grad({logits_}, {pixels_}, {direction}).front();
+    const at::Tensor gradient = torch::autograd::grad({logits_}, {pixels_}, {direction}, again).front();
     gradient_ = gradient.to(at::kFloat).contiguous();
     return gradient_.const_data_ptr<float>();
   });

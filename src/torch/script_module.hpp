@@ -55,7 +55,7 @@ class ScriptModel final : public Model {
   at::Device device() const { return device_; }
 
   const float* do_forward(const Exec& exec, Images<const float> x, bool differentiable) override;
-  const float* do_vjp(const Exec& exec, const float* cotangent) override;
+  const float* do_vjp(const Exec& exec, const float* cotangent, bool again) override;
 
  private:
   template <class Work>

@@ -23,7 +23,7 @@ class SlowModel final : public Model {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return &value_;
   }
-  const float* do_vjp(const Exec&, const float*) override {
+  const float* do_vjp(const Exec&, const float*, bool) override {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return &value_;
   }

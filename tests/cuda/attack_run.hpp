@@ -48,28 +48,40 @@ inline Attacked attack(const std::string& name, Params params, const DataSet& da
   return all;
 }
 
-/// What a perturbation's size is in the ball's norm, "linf" or "l2".
+/// The registered attacks that are not ensembles.
+inline std::vector<std::string> single_attacks() {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : Registry<AttackEntry>::all())
+    if (entry.make != nullptr) names.push_back(name);
+  return names;
+}
+
+/// What a perturbation's size is in the ball's norm, "linf", "l2" or "l1".
 inline double norm_of(const std::string& norm, const float* point, const float* clean, std::int64_t dim) {
-  double most = 0, squares = 0;
+  double most = 0, squares = 0, sum = 0;
   for (std::int64_t i = 0; i < dim; ++i) {
     const double d = std::abs(static_cast<double>(point[i]) - static_cast<double>(clean[i]));
     most = std::max(most, d);
     squares += d * d;
+    sum += d;
   }
   if (norm == "linf") return most;
   if (norm == "l2") return std::sqrt(squares);
+  if (norm == "l1") return sum;
   throw std::runtime_error("no test knows the norm " + norm);
 }
 
 /// The norm's dual: how far a linear function w rises within the unit ball.
 inline double dual_norm(const std::string& norm, const std::vector<float>& w) {
-  double sum = 0, squares = 0;
+  double sum = 0, squares = 0, most = 0;
   for (const float v : w) {
+    most = std::max(most, std::abs(static_cast<double>(v)));
     sum += std::abs(static_cast<double>(v));
     squares += static_cast<double>(v) * static_cast<double>(v);
   }
   if (norm == "linf") return sum;
   if (norm == "l2") return std::sqrt(squares);
+  if (norm == "l1") return most;
   throw std::runtime_error("no test knows the norm " + norm);
 }
 

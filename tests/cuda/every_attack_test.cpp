@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 
 #include "assay/attack.hpp"
 #include "assay/loss.hpp"
@@ -18,15 +19,51 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+/// How an attack seeks; what holds beyond the contract of all attacks holds for kinds.
+enum class Kind {
+  ascent,    ///< takes the steps it is told to take, wherever they lead
+  schedule,  ///< keeps the point of the largest loss and suits its steps to it
+  boundary,  ///< seeks the nearest misclassified point
+  search,    ///< asks for logits only
+};
+Kind kind_of(const std::string& name) {
+  const std::map<std::string, Kind> kinds = {
+      {"fgsm", Kind::ascent},   {"fgm", Kind::ascent},   {"pgd", Kind::ascent},        {"mi_fgsm", Kind::ascent},
+      {"apgd", Kind::schedule}, {"fab", Kind::boundary}, {"deepfool", Kind::boundary}, {"square", Kind::search}};
+  for (const auto& [family, kind] : kinds)
+    if (name.starts_with(family)) return kind;
+  throw std::runtime_error("no test knows how " + name + " seeks");
+}
+
 class EveryAttack : public testing::TestWithParam<std::string> {
  protected:
   const std::string& name() const { return GetParam(); }
   const AttackEntry& entry() const { return *Registry<AttackEntry>::find(GetParam()); }
+  Kind kind() const { return kind_of(name()); }
+  bool takes(const std::string& param) const {
+    return std::ranges::any_of(entry().params, [&](const ParamSpec& spec) { return spec.name == param; });
+  }
   /// A usual radius of the attack's norm.
-  double epsilon() const { return entry().norm == "linf" ? 8.0 / 255 : 0.5; }
-  Params at(double radius) const { return {{"epsilon", radius}}; }
+  double epsilon() const { return entry().norm == "linf" ? 8.0 / 255 : entry().norm == "l2" ? 0.5 : 2.0; }
+  /// With as many queries as a test has time for.
+  Params at(double radius) const {
+    Params params = {{"epsilon", radius}};
+    if (takes("queries")) params["queries"] = std::int64_t{200};
+    return params;
+  }
+  std::unique_ptr<Attack> make(Params params) const {
+    return entry().make(check_perturbation(Perturbation::Kind::attack, name(), std::move(params), "test").params);
+  }
 };
-INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(registered_names<AttackEntry>()), by_name);
+INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(single_attacks()), by_name);
+
+class EveryAscent : public EveryAttack {};
+INSTANTIATE_TEST_SUITE_P(Registered, EveryAscent, testing::ValuesIn([] {
+                           std::vector<std::string> names = single_attacks();
+                           std::erase_if(names, [](const std::string& name) { return kind_of(name) != Kind::ascent; });
+                           return names;
+                         }()),
+                         by_name);
 
 TEST_P(EveryAttack, StaysInTheBallAndInTheBox) {
   const DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
@@ -74,7 +111,7 @@ TEST_P(EveryAttack, RaisesTheLossOfALinearModel) {
   for (std::size_t s = 0; s < last.size(); ++s) EXPECT_GT(last[s].nll, clean[s].nll) << s;
 }
 
-TEST_P(EveryAttack, ClimbsGradientsOfAnySize) {
+TEST_P(EveryAscent, ClimbsGradientsOfAnySize) {
   const DataSet data = inner_data(20, 1, 5, 7);
   for (const double scale : {1e-42, 1e-38, 1e-30, 1e-20, 1.0, 1e20, 3e38}) {
     const std::vector<float> w = direction(data.dim(), scale), unit = direction(data.dim());
@@ -94,14 +131,16 @@ TEST_P(EveryAttack, TurnsRobustIntoFooledAtTheClosedFormsRadius) {
   const std::vector<float> w = direction(data.dim());
   const double needed = epsilon() * dual_norm(entry().norm, w);
   const double value = two_class_model(w, 0.f).logit(1, data.floats.data());
-  LinearModel model = two_class_model(w, static_cast<float>(-value - needed));
+  // Two classes more, far below: some losses need four.
+  LinearModel model = two_class_model(w, static_cast<float>(-value - needed), 4);
   const SampleRow below = attack(name(), at(0.9 * epsilon()), data, model).rows[0];
   EXPECT_TRUE(below.has(SampleRow::clean_correct));
   EXPECT_FALSE(below.has(SampleRow::fooled_any));
   EXPECT_FALSE(below.has(SampleRow::fooled_final));
   EXPECT_TRUE(below.has(SampleRow::correct));
   EXPECT_EQ(below.prediction, 0);
-  const SampleRow above = attack(name(), at(1.1 * epsilon()), data, model).rows[0];
+  const double enough = kind() == Kind::search ? 4 : 1.1;  // a search has no direction
+  const SampleRow above = attack(name(), at(enough * epsilon()), data, model).rows[0];
   EXPECT_TRUE(above.has(SampleRow::clean_correct));
   EXPECT_TRUE(above.has(SampleRow::fooled_any));
   EXPECT_TRUE(above.has(SampleRow::fooled_final));
@@ -109,12 +148,11 @@ TEST_P(EveryAttack, TurnsRobustIntoFooledAtTheClosedFormsRadius) {
   EXPECT_EQ(above.prediction, 1);
 }
 
-TEST_P(EveryAttack, StaysPutOnAZeroGradient) {
+TEST_P(EveryAscent, StaysPutOnAZeroGradient) {
   const DataSet data = float_data(20, 3, 5, 7, 0.f, 1.f, 4);
   LinearModel model(data.dim(), std::vector<float>(static_cast<std::size_t>(4 * data.dim())), {1.f, 2.f, 3.f, 4.f});
   Params params = at(epsilon());
-  if (std::ranges::any_of(entry().params, [](const ParamSpec& spec) { return spec.name == "random_start"; }))
-    params["random_start"] = false;
+  if (takes("random_start")) params["random_start"] = false;
   const Attacked result = attack(name(), params, data, model);
   EXPECT_EQ(result.points, data.floats);
   for (const SampleRow& row : result.rows) EXPECT_FALSE(row.has(SampleRow::undecided));
@@ -179,9 +217,9 @@ TEST_P(EveryAttack, LeavesSamplesThatWereOnceNonFiniteUndecided) {
     data.labels[static_cast<std::size_t>(s)] = static_cast<std::uint16_t>(top);
   }
   const std::vector<SampleRow> sound = attack(name(), params, data, model).rows;
-  const int queries =
-      entry().make(check_perturbation(Perturbation::Kind::attack, name(), params, "test").params)->queries;
-  for (const int at : {0, 1, queries}) {  // the pass whose answer is poisoned: clean, the first and the last query
+  const int queries = make(params)->queries;
+  const int last = kind() == Kind::boundary ? 5 : queries;  // a seeker of the boundary may need fewer
+  for (const int at : {0, 1, last}) {  // the pass whose answer is poisoned: clean, the first and the last query
     calls = 0;
     model.on_logits = [&](const float* x, float* logits) {
       if (calls++ / static_cast<int>(data.n) == at && is_marked(x)) logits[1] = kNan;
@@ -209,7 +247,7 @@ TEST_P(EveryAttack, LeavesSamplesWithNonFiniteGradientsUndecidedAndInTheBall) {
     }
 }
 
-TEST_P(EveryAttack, CountsAPassForEveryRealSampleAndQuery) {
+TEST_P(EveryAscent, CountsAPassForEveryRealSampleAndQuery) {
   const DataSet data = float_data(21, 1, 4, 4, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
   Params params = at(epsilon());
@@ -218,7 +256,7 @@ TEST_P(EveryAttack, CountsAPassForEveryRealSampleAndQuery) {
   const StopFlag stop{false};
   AttackExport exported;
   const UnitResult unit = Evaluator({}, data, 16, 0, stop).attacked(perturbation, 0, data.n, model, &exported);
-  const auto queries = static_cast<std::uint64_t>(entry().make(perturbation.params)->queries);
+  const auto queries = static_cast<std::uint64_t>(make(at(epsilon()))->queries);
   std::uint64_t claimed = 0;
   for (const SampleRow& row : unit.rows) claimed += row.has(SampleRow::fooled_final) ? 1 : 0;
   EXPECT_GT(claimed, 0u);
@@ -242,7 +280,8 @@ struct Lanes {
   std::vector<float> clean, w;
   std::vector<float> point, scratch, value, gradient, logits;
   std::vector<std::byte> state;
-  std::vector<std::uint16_t> label;
+  std::vector<std::uint16_t> label, target;
+  std::vector<std::uint8_t> ever;
   std::vector<Seen> seen;
   std::vector<Verdict> verdict;
   LaneBatch batch;
@@ -259,11 +298,16 @@ struct Lanes {
         logits(2 * items.size()),
         state(items.size() * made.lane_bytes, std::byte{0xAA}),
         label(items.size()),
+        target(items.size(), 1),
+        ever(items.size()),
         seen(items.size(), Seen::right),
         verdict(items.size(), Verdict::fresh) {
     for (std::size_t r = 0; r < items.size(); ++r) gradient.insert(gradient.end(), w.begin(), w.end());
     batch.lanes = static_cast<std::int64_t>(items.size());
     batch.dim = dim;
+    batch.c = 1;
+    batch.h = 5;
+    batch.w = 5;
     batch.classes = 2;
     batch.item = items.data();
     batch.state = state.data();
@@ -274,6 +318,8 @@ struct Lanes {
     batch.gradient = gradient.data();
     batch.logits = logits.data();
     batch.label = label.data();
+    batch.target = target.data();
+    batch.ever = ever.data();
     batch.seen = seen.data();
     batch.verdict = verdict.data();
     batch.seed = 3;
@@ -283,8 +329,10 @@ struct Lanes {
     for (std::size_t r = 0; r < items.size(); ++r) {
       value[r] = 0;
       for (std::size_t i = 0; i < w.size(); ++i) value[r] += w[i] * point[r * w.size() + i];
+      logits[2 * r] = 100;
       logits[2 * r + 1] = value[r];
     }
+    if (attack.every_class) attack.collect({}, batch, 0);
     attack.advance({}, batch);
   }
   std::vector<float> row(std::size_t r) const {
@@ -301,14 +349,14 @@ std::vector<LaneItem> items_of(std::initializer_list<std::pair<std::uint32_t, fl
 }
 
 TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
-  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const auto made = make(at(epsilon()));
   const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
   const auto radius = static_cast<float>(epsilon());
   Lanes lanes(*made, items_of({{4, radius}, {5, radius}, {6, radius}}), data.floats, direction(data.dim()));
   ASSERT_GE(made->queries, 1);
   std::vector<float> last;
   for (int query = 0; query < made->queries; ++query) {
-    for (const Verdict verdict : lanes.verdict) EXPECT_TRUE(asks(verdict)) << query;
+    for (const Verdict verdict : lanes.verdict) EXPECT_TRUE(asks(verdict) || kind() == Kind::boundary) << query;
     last = lanes.point;
     lanes.advance();
   }
@@ -320,7 +368,7 @@ TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
 }
 
 TEST_P(EveryAttack, EndsAtOnceWhereItsPointFoolsOrTheAnswerIsBroken) {
-  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const auto made = make(at(epsilon()));
   const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
   const auto radius = static_cast<float>(epsilon());
   Lanes lanes(*made, items_of({{4, radius}, {5, radius}, {6, radius}}), data.floats, direction(data.dim()));
@@ -334,7 +382,7 @@ TEST_P(EveryAttack, EndsAtOnceWhereItsPointFoolsOrTheAnswerIsBroken) {
 }
 
 TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
-  const auto made = entry().make(check_perturbation(Perturbation::Kind::attack, name(), at(epsilon()), "test").params);
+  const auto made = make(at(epsilon()));
   const DataSet data = float_data(4, 1, 5, 5, 0.f, 1.f, 2);
   const std::vector<float> w = direction(data.dim());
   const auto radius = static_cast<float>(epsilon());
@@ -390,11 +438,12 @@ TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
   }
 }
 
-TEST_P(EveryAttack, TakesEveryRegisteredLoss) {
+TEST_P(EveryAscent, TakesEveryUntargetedLoss) {
   const DataSet data = inner_data(16, 1, 5, 7);
   const std::vector<float> w = direction(data.dim());
-  LinearModel model = two_class_model(w, 0.f);
-  for (const std::string& loss : registered_names<Loss>()) {
+  LinearModel model = two_class_model(w, 0.f, 4);
+  for (const auto& [loss, its] : Registry<Loss>::all()) {
+    if (its.targeted) continue;
     Params params = at(epsilon());
     params["loss"] = loss;
     for (const double rise : rises(w, data, attack(name(), params, data, model).points))

@@ -31,10 +31,25 @@ class Lanes : public testing::Test {
     kept.assign(n, kNoItem);
     rows.assign(n, SampleRow{});
     points.assign(4 * n, -1.f);
-    pool = {kFirst,        samples,        4,           spent.data(),
-            flags.data(),  winner.data(),  kept.data(), rows.data(),
-            points.data(), streams.data(), 0,           static_cast<std::uint32_t>(2 * n),
-            0.25f,         false,          &next,       &counts};
+    pool = {kFirst,
+            samples,
+            4,
+            spent.data(),
+            flags.data(),
+            winner.data(),
+            kept.data(),
+            rows.data(),
+            points.data(),
+            nullptr,
+            0,
+            streams.data(),
+            0,
+            static_cast<std::uint32_t>(2 * n),
+            0,
+            0.25f,
+            false,
+            &next,
+            &counts};
     next = 0;
     counts = {};
     item.assign(l, LaneItem{0, 0.f, 0, kNoItem});
@@ -62,7 +77,9 @@ class Lanes : public testing::Test {
     lanes.batch.label = lanes.label = label.data();
     lanes.batch.seen = lanes.seen = seen.data();
     lanes.batch.verdict = verdict.data();
-    lanes.ever = ever.data();
+    target.assign(l, 0);
+    lanes.batch.target = target.data();
+    lanes.batch.ever = ever.data();
     lanes.spent = lane_spent.data();
     lanes.row = row.data();
     lanes.take = take.data();
@@ -90,7 +107,7 @@ class Lanes : public testing::Test {
 
   static constexpr std::int64_t kFirst = 10;
   std::vector<float> data;
-  std::vector<std::uint16_t> labels, flags, label;
+  std::vector<std::uint16_t> labels, flags, label, target;
   std::vector<std::uint64_t> spent, lane_spent;
   std::vector<std::uint32_t> winner, kept, streams = {100, 200};
   std::vector<SampleRow> rows, row;

@@ -41,7 +41,7 @@ class LinearModel final : public Model {
     }
     return logits_.data();
   }
-  const float* do_vjp(const Exec&, const float* cotangent) override {
+  const float* do_vjp(const Exec&, const float* cotangent, bool) override {
     gradient_.resize(x_.size());
     for (std::size_t r = 0; r * static_cast<std::size_t>(dim_) < x_.size(); ++r) {
       const float* c = cotangent + r * bias.size();
@@ -70,11 +70,13 @@ inline LinearModel linear_model(int classes, std::int64_t dim, std::uint64_t see
   return {dim, weight, bias};
 }
 
-/// Logits (0, w x + b): the margin against label 0 is w x + b.
-inline LinearModel two_class_model(const std::vector<float>& w, float b) {
-  std::vector<float> weight(w.size());
+/// Logits (0, w x + b): the margin against label 0 is w x + b. More classes have constant logits far below.
+inline LinearModel two_class_model(const std::vector<float>& w, float b, std::size_t classes = 2) {
+  std::vector<float> weight(w.size()), bias = {0.f, b};
   weight.insert(weight.end(), w.begin(), w.end());
-  return {static_cast<std::int64_t>(w.size()), weight, {0.f, b}};
+  for (std::size_t k = 2; k < classes; ++k) bias.push_back(-100.f * static_cast<float>(k));
+  weight.resize(classes * w.size());
+  return {static_cast<std::int64_t>(w.size()), weight, bias};
 }
 
 }  // namespace assay

@@ -61,7 +61,7 @@ class DeviceLinearModel final : public Model {
     for_each_team(exec, rows_, Logits{classes_, dim_, weight_.data(), x.data, logits_.data()});
     return logits_.data();
   }
-  const float* do_vjp(const Exec& exec, const float* cotangent) override {
+  const float* do_vjp(const Exec& exec, const float* cotangent, bool) override {
     for_each_team(exec, rows_, Gradient{classes_, dim_, weight_.data(), cotangent, gradient_.data()});
     return gradient_.data();
   }

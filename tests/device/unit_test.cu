@@ -32,9 +32,9 @@ class FailingModel final : public Model {
     if (--forward_ == 0) throw error_;
     return model_->forward(exec, x, differentiable);
   }
-  const float* do_vjp(const Exec& exec, const float* cotangent) override {
+  const float* do_vjp(const Exec& exec, const float* cotangent, bool again) override {
     if (--backward_ == 0) throw error_;
-    return model_->vjp(exec, cotangent);
+    return model_->vjp(exec, cotangent, again);
   }
   std::unique_ptr<Model> model_;
   int forward_, backward_;

@@ -47,7 +47,7 @@ class ToyModel final : public Model {
           logits_[static_cast<std::size_t>(r * 3 + k)] += weight(k, i) * x.data[r * dim_ + i];
     return logits_.data();
   }
-  const float* do_vjp(const Exec&, const float* cotangent) override {
+  const float* do_vjp(const Exec&, const float* cotangent, bool) override {
     gradient_.assign(static_cast<std::size_t>(rows_ * dim_), 0.f);
     for (std::int64_t r = 0; r < rows_; ++r)
       for (std::int64_t k = 0; k < 3; ++k)

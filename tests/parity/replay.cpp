@@ -42,6 +42,8 @@ void replay(const Options& options) {
   std::vector<Verdict> verdict(items.size(), Verdict::fresh);
   const std::vector<Seen> seen(items.size(), Seen::right);
   const std::vector<float> value(items.size());
+  std::vector<std::uint16_t> label(items.size()), target(items.size(), kNoTarget);
+  std::vector<std::uint8_t> ever(items.size());
   LaneBatch lanes;
   lanes.lanes = n;
   lanes.dim = dim;
@@ -51,7 +53,10 @@ void replay(const Options& options) {
   lanes.point = point.data();
   lanes.scratch = scratch.data();
   lanes.value = value.data();
+  lanes.label = label.data();
+  lanes.target = target.data();
   lanes.seen = seen.data();
+  lanes.ever = ever.data();
   lanes.verdict = verdict.data();
   attack->start(exec, lanes);
   if (!options.start.empty()) point = read_npy(options.start).values<float>();

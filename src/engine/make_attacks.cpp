@@ -1,0 +1,45 @@
+#include "engine/make_attacks.hpp"
+
+#include <fmt/format.h>
+
+#include "assay/attack.hpp"
+#include "assay/core/error.hpp"
+#include "assay/loss.hpp"
+#include "assay/sweep.hpp"
+
+namespace assay {
+
+std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const Params& params) {
+  const AttackEntry& entry = *Registry<AttackEntry>::find(name);
+  std::vector<std::unique_ptr<Attack>> attacks;
+  if (entry.make != nullptr) {
+    attacks.push_back(entry.make(params));
+    return attacks;
+  }
+  for (Member& member : entry.members(params)) {
+    member.params.emplace("epsilon", params.at("epsilon"));
+    const Perturbation one =
+        check_perturbation(Perturbation::Kind::attack, member.name, std::move(member.params), name + ": members");
+    const AttackEntry& its = *Registry<AttackEntry>::find(one.name);
+    if (its.make == nullptr || its.norm != entry.norm)
+      throw Error(ExitCode::usage,
+                  fmt::format("{}: members: '{}' is {}, expected single attacks in {}", name, one.name,
+                              its.make == nullptr ? "an ensemble itself" : "an attack in " + its.norm, entry.norm));
+    attacks.push_back(its.make(one.params));
+  }
+  return attacks;
+}
+
+void check_classes(const Perturbation& perturbation, int classes, const std::string& model) {
+  if (perturbation.kind != Perturbation::Kind::attack) return;
+  for (const auto& attack : make_attacks(perturbation.name, perturbation.params)) {
+    const Loss* loss = Registry<Loss>::find(attack->loss);
+    if (loss != nullptr && classes < loss->min_classes)
+      throw Error(ExitCode::usage,
+                  fmt::format("attack '{}' maximises the loss '{}', which needs at least {} classes, but {} has {}",
+                              attack->name, attack->loss, loss->min_classes, model, classes),
+                  "choose another loss, or an ensemble of attacks without it");
+  }
+}
+
+}  // namespace assay
