@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "assay/attack.hpp"
 #include "assay/core/registry.hpp"
 
 namespace assay {
@@ -14,6 +15,13 @@ std::vector<std::string> registered_names() {
   std::vector<std::string> names;
   for (const auto& [name, entry] : Registry<T>::all())
     if (!name.starts_with("toy_")) names.push_back(name);
+  return names;
+}
+
+/// The registered attacks that are not ensembles.
+inline std::vector<std::string> single_attacks() {
+  std::vector<std::string> names = registered_names<AttackEntry>();
+  std::erase_if(names, [](const std::string& name) { return Registry<AttackEntry>::find(name)->make == nullptr; });
   return names;
 }
 

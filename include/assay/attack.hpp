@@ -51,7 +51,7 @@ struct LaneBatch {
   float* point = nullptr;                ///< lanes x dim: read and written
   float* scratch = nullptr;              ///< lanes x Attack::scratch_rows x dim
   const float* logits = nullptr;         ///< lanes x classes, at `point`
-  const float* value = nullptr;          ///< lanes: the loss at `point`; where verdict is `advance`
+  const float* value = nullptr;          ///< lanes: the loss at `point`, where the attack has one
   const float* gradient = nullptr;       ///< lanes x dim: d value / d point; where verdict is `advance`
   const std::uint16_t* label = nullptr;  ///< lanes
   std::uint16_t* target = nullptr;       ///< lanes: a class to be taken for, or kNoTarget

@@ -275,10 +275,11 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
     for (int draw = 0; draw < draws; ++draw) {
       batch.logits = model.forward(exec_, images(batch.point), gradients);
       judge(exec_, lanes, draw == 0);
-      for (int nth = 0; gradients && nth < directions; ++nth) {
+      for (int nth = 0; loss != nullptr && nth < directions; ++nth) {
         if (attack.every_class) aim_at_class(exec_, batch, nth);
         loss->evaluate(exec_, {batch.lanes, batch.classes, batch.logits, batch.label, batch.target, work_->value.data(),
                                work_->cotangent.data()});
+        if (!gradients) break;
         batch.gradient = model.vjp(exec_, work_->cotangent.data(), nth + 1 < directions);
         judge_gradients(exec_, lanes);
         if (attack.every_class) attack.collect(exec_, batch, nth);

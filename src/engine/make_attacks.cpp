@@ -17,7 +17,9 @@ std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const
     return attacks;
   }
   for (Member& member : entry.members(params)) {
-    member.params.emplace("epsilon", params.at("epsilon"));
+    if (!member.params.emplace("epsilon", params.at("epsilon")).second)
+      throw Error(ExitCode::usage, fmt::format("{}: members: '{}' has an epsilon, but all members have the ensemble's",
+                                               name, member.name));
     const Perturbation one =
         check_perturbation(Perturbation::Kind::attack, member.name, std::move(member.params), name + ": members");
     const AttackEntry& its = *Registry<AttackEntry>::find(one.name);

@@ -48,14 +48,6 @@ inline Attacked attack(const std::string& name, Params params, const DataSet& da
   return all;
 }
 
-/// The registered attacks that are not ensembles.
-inline std::vector<std::string> single_attacks() {
-  std::vector<std::string> names;
-  for (const auto& [name, entry] : Registry<AttackEntry>::all())
-    if (entry.make != nullptr) names.push_back(name);
-  return names;
-}
-
 /// What a perturbation's size is in the ball's norm, "linf", "l2" or "l1".
 inline double norm_of(const std::string& norm, const float* point, const float* clean, std::int64_t dim) {
   double most = 0, squares = 0, sum = 0;

@@ -44,7 +44,7 @@ class EveryAttack : public testing::TestWithParam<std::string> {
     return std::ranges::any_of(entry().params, [&](const ParamSpec& spec) { return spec.name == param; });
   }
   /// A usual radius of the attack's norm.
-  double epsilon() const { return entry().norm == "linf" ? 8.0 / 255 : entry().norm == "l2" ? 0.5 : 2.0; }
+  double epsilon() const { return entry().norm == "linf" ? 8.0 / 255 : entry().norm == "l2" ? 0.5 : 0.3; }
   /// With as many queries as a test has time for.
   Params at(double radius) const {
     Params params = {{"epsilon", radius}};
@@ -108,7 +108,11 @@ TEST_P(EveryAttack, RaisesTheLossOfALinearModel) {
   LinearModel model = linear_model(4, data.dim());
   std::vector<SampleRow> clean = attack(name(), at(0), data, model).rows;
   const std::vector<SampleRow> last = attack(name(), at(epsilon()), data, model).rows;
-  for (std::size_t s = 0; s < last.size(); ++s) EXPECT_GT(last[s].nll, clean[s].nll) << s;
+  for (std::size_t s = 0; s < last.size(); ++s)
+    // Other losses than cross-entropy may rise while the label's probability does too.
+    if (kind() != Kind::schedule || make(at(epsilon()))->loss == "cross_entropy") {
+      EXPECT_GT(last[s].nll, clean[s].nll) << s;
+    }
 }
 
 TEST_P(EveryAscent, ClimbsGradientsOfAnySize) {
@@ -356,7 +360,8 @@ TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
   ASSERT_GE(made->queries, 1);
   std::vector<float> last;
   for (int query = 0; query < made->queries; ++query) {
-    for (const Verdict verdict : lanes.verdict) EXPECT_TRUE(asks(verdict) || kind() == Kind::boundary) << query;
+    for (const Verdict verdict : lanes.verdict)
+      EXPECT_TRUE(asks(verdict) || kind() == Kind::boundary || query + 1 == made->queries) << query;
     last = lanes.point;
     lanes.advance();
   }
@@ -368,7 +373,9 @@ TEST_P(EveryAttack, EndsAfterItsQueriesAndThenMovesNoMore) {
 }
 
 TEST_P(EveryAttack, EndsAtOnceWhereItsPointFoolsOrTheAnswerIsBroken) {
-  const auto made = make(at(epsilon()));
+  Params params = at(epsilon());
+  if (takes("large_epsilon")) params["large_epsilon"] = false;  // there nothing outside the ball counts
+  const auto made = make(params);
   const DataSet data = float_data(3, 1, 5, 5, 0.f, 1.f, 2);
   const auto radius = static_cast<float>(epsilon());
   Lanes lanes(*made, items_of({{4, radius}, {5, radius}, {6, radius}}), data.floats, direction(data.dim()));
@@ -404,7 +411,7 @@ TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
 TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
   const DataSet data = float_data(53, 3, 5, 7, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
-  const Params params = at(entry().norm == "linf" ? 2 * epsilon() : epsilon());
+  const Params params = at(entry().norm == "linf" ? 2 * epsilon() : entry().norm == "l2" ? epsilon() : 10 * epsilon());
   const Attacked whole = attack(name(), params, data, model);
   for (const std::int64_t batch : {16, 19, 64}) {
     const Attacked retired = attack(name(), params, data, model, {.batch = batch, .full = false});

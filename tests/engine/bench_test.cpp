@@ -38,7 +38,7 @@ TEST(Bench, TimesWhateverIsRegisteredInEveryShape) {
   expect_all("corruption", registered_names<Corruption>(), 2);
   expect_all("loss", registered_names<Loss>(), 1);
   expect_all("metric", registered_names<Metric>(), 1);
-  for (const std::string& name : registered_names<AttackEntry>()) {
+  for (const std::string& name : single_attacks()) {
     EXPECT_EQ(lines("attack " + name + ".start ").size(), 2u) << name;
     EXPECT_EQ(lines("attack " + name + ".advance ").size(), 2u) << name;
   }
