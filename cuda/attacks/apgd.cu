@@ -237,20 +237,17 @@ struct ApgdL1 {
           return t;
         },
         row.clean);
-    begin_phase(team, lane, row, large_epsilon);
+    begin_phase(team, lane, row);
     return Verdict::advance;
   }
 
   template <class Team>
-  ASSAY_HD void begin_phase(Team& team, Lane& lane, const LaneRow& row, bool sparse) const {
+  ASSAY_HD void begin_phase(Team& team, Lane& lane, const LaneRow& row) const {
     const float epsilon = radius(lane, row);
-    project_l1(team, row, epsilon);
-    const auto dim = static_cast<float>(row.dim);
+    project_l1(team, row, epsilon, !large_epsilon);
     lane.ascent.done = 0;
     lane.length = epsilon;
     lane.since = 0;
-    lane.moved = sparse ? moved(team, row.dim, row.point, row.clean) : dim;
-    lane.share = sparse ? lane.moved / dim / 1.5f : .2f;
   }
 
   template <class Team>
@@ -269,10 +266,14 @@ struct ApgdL1 {
     if (!last_phase && step == phase_steps) {
       copy(team, row.dim, row.point, row.kept(kBest));
       ++lane.phase;
-      begin_phase(team, lane, row, true);
+      begin_phase(team, lane, row);
       return Verdict::advance;
     }
     const float epsilon = radius(lane, row), dim = static_cast<float>(row.dim);
+    if (step == 0) {
+      lane.moved = large_epsilon ? moved(team, row.dim, row.point, row.clean) : dim;
+      lane.share = large_epsilon ? lane.moved / dim / 1.5f : .2f;
+    }
     bool back = false;
     const int every = static_cast<int>(.04f * static_cast<float>(phase_steps) + 1e-3f);
     if (step > 0 && ++lane.since == (every > 1 ? every : 1)) {

@@ -50,17 +50,21 @@ ASSAY_HD double l1_shift(Team& team, std::int64_t n, const float* point, const f
   return alpha;
 }
 
-/// point = the nearest point to it in the box and the L1 ball around clean.
+/// point = the nearest point to it in the box and the L1 ball around clean. What is cut off is added as a float, to point
+/// or (`anew`) to clean + (point - clean), as AutoAttack does it at its starts and at its steps: a coordinate that returns
+/// to clean may keep the rounding, and counts as moved.
 template <class Team>
-ASSAY_HD void project_l1(Team& team, const LaneRow& row, float epsilon) {
-  const double alpha = l1_shift(team, row.dim, row.point, row.clean, static_cast<double>(epsilon));
+ASSAY_HD void project_l1(Team& team, const LaneRow& row, float epsilon, bool anew = true) {
+  const auto alpha = static_cast<float>(l1_shift(team, row.dim, row.point, row.clean, static_cast<double>(epsilon)));
+  const bool nothing = !(epsilon > 0.f);
   team.map(
       row.dim, row.point,
       [=](float p, float c) {
-        const float v = p - c;
-        const double shrunk = static_cast<double>(v < 0.f ? -v : v) - alpha, room = static_cast<double>(room_of(v, c));
-        const auto d = static_cast<float>(shrunk < 0 ? 0 : (shrunk < room ? shrunk : room));
-        return clamp01(v < 0.f ? c - d : c + d);
+        const float v = p - c, size = v < 0.f ? -v : v, up = 1.f - c - v, down = c + v;
+        const float inside = up < down ? up : down, outside = inside < 0.f ? -inside : 0.f;
+        float cut = outside > alpha ? outside : alpha;
+        cut = cut < size ? cut : size;
+        return nothing ? c : clamp01((anew ? c + v : p) + (v < 0.f ? cut : -cut));
       },
       row.point, row.clean);
 }

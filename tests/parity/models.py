@@ -55,7 +55,7 @@ class PixelModel(nn.Module):
 
 
 class Recorder(nn.Module):
-    """Keeps each point at which a gradient is asked for, and the gradient that autograd leaves there."""
+    """Keeps each point at which a gradient is asked for, its logits, and the gradient that autograd leaves there."""
 
     def __init__(self, model: PixelModel):
         super().__init__()
@@ -63,9 +63,13 @@ class Recorder(nn.Module):
         self.eval()
         self.points: list[torch.Tensor] = []
         self.gradients: list[torch.Tensor] = []
+        self.logits: list[torch.Tensor] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.requires_grad:
             self.points.append(x.detach().clone())
             x.register_hook(lambda gradient: self.gradients.append(gradient.detach().clone()))
-        return self.model(x)
+        logits = self.model(x)
+        if x.requires_grad:
+            self.logits.append(logits.detach().clone())
+        return logits

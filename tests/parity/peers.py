@@ -6,6 +6,7 @@ VERSIONS = {
     "torch": ("torch", "2.11.0"),
     "foolbox": ("foolbox", "3.3.4"),
     "torchattacks": ("torchattacks", "3.5.1"),
+    "pyautoattack": ("pyautoattack", "0.2.0"),
     "torchmetrics": ("torchmetrics", "1.9.0"),
     "scikit-learn": ("sklearn", "1.9.1"),
     "pillow": ("PIL", "13.0.0"),

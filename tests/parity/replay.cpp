@@ -1,6 +1,8 @@
-// assay_replay: an attack fed recorded gradients, for comparing every iterate with a peer's.
-//   assay_replay NAME --clean C.npy --gradients G.npy --out O.npy [--start S.npy] [--param key=value ...]
-// clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W. Without a start it begins at clean.
+// assay_replay: an attack fed recorded answers, for comparing every iterate with a peer's.
+//   assay_replay NAME --clean C.npy --gradients G.npy --out O.npy [--start S.npy] [--logits L.npy --labels Y.npy
+//   [--targets T.npy]] [--param key=value ...]
+// clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W; logits: steps x N x classes; labels and
+// targets: N integers. Without a start it begins at clean. Without logits the loss is 0 everywhere.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +10,7 @@
 #include "assay/attack.hpp"
 #include "assay/core/buffer.hpp"
 #include "assay/core/error.hpp"
+#include "assay/loss.hpp"
 #include "cli/cli.hpp"
 #include "core/rows.hpp"
 #include "data/npy.hpp"
@@ -16,7 +19,7 @@ namespace assay {
 namespace {
 
 struct Options {
-  std::string name, clean, start, gradients, out;
+  std::string name, clean, start, gradients, logits, labels, targets, out;
   std::vector<std::string> params;
 };
 
@@ -40,13 +43,28 @@ void replay(const Options& options) {
   const Buffer<float> scratch(exec, n * dim * attack->scratch_rows);
   const Buffer<std::byte> state(exec, n * static_cast<std::int64_t>(attack->lane_bytes));
   std::vector<Verdict> verdict(items.size(), Verdict::fresh);
-  const std::vector<Seen> seen(items.size(), Seen::right);
-  const std::vector<float> value(items.size());
+  const std::vector<Seen> seen(items.size(), Seen::right);  // no success ends an item
+  std::vector<float> value(items.size()), z, cotangent;
   std::vector<std::uint16_t> label(items.size()), target(items.size(), kNoTarget);
+  const auto numbers = [&](const std::string& file, std::vector<std::uint16_t>& into) {
+    if (file.empty()) return;
+    const std::vector<std::int64_t> read = read_npy(file).values<std::int64_t>();
+    for (std::size_t i = 0; i < into.size(); ++i) into[i] = static_cast<std::uint16_t>(read.at(i));
+  };
+  numbers(options.labels, label);
+  numbers(options.targets, target);
+  std::int64_t classes = 0;
+  if (!options.logits.empty()) {
+    const NpyArray logits = read_npy(options.logits);
+    z = logits.values<float>();
+    classes = logits.shape.back();
+    cotangent.resize(static_cast<std::size_t>(n * classes));
+  }
   std::vector<std::uint8_t> ever(items.size());
   LaneBatch lanes;
   lanes.lanes = n;
   lanes.dim = dim;
+  lanes.classes = static_cast<int>(classes);
   lanes.item = items.data();
   lanes.state = state.data();
   lanes.clean = x.data();
@@ -63,6 +81,10 @@ void replay(const Options& options) {
   lanes.point = point.data();
   for (std::int64_t step = 0; step < steps; ++step) {
     lanes.gradient = g.data() + step * n * dim;
+    if (classes > 0)
+      Registry<Loss>::find(attack->loss)
+          ->evaluate(exec, {n, static_cast<int>(classes), z.data() + step * n * classes, label.data(), target.data(),
+                            value.data(), cotangent.data()});
     attack->advance(exec, lanes);
     iterates.insert(iterates.end(), point.begin(), point.end());
   }
@@ -80,6 +102,9 @@ int main(int argc, char** argv) {
   app.add_option("--gradients", options.gradients)->required();
   app.add_option("--out", options.out)->required();
   app.add_option("--start", options.start);
+  app.add_option("--logits", options.logits);
+  app.add_option("--labels", options.labels);
+  app.add_option("--targets", options.targets);
   app.add_option("--param", options.params);
   CLI11_PARSE(app, argc, argv);
   try {

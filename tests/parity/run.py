@@ -34,13 +34,14 @@ def main() -> int:
     print("peers: " + ", ".join(f"{package} {version}" for package, (_, version) in peers.VERSIONS.items()))
 
     # After the peers' versions, as these import them.
+    import apgd_replay
     import attack_end_to_end
     import attack_replay
     import corruptions
     import metrics
     import schemas
 
-    modules = [attack_replay, attack_end_to_end, corruptions, metrics, schemas]
+    modules = [attack_replay, apgd_replay, attack_end_to_end, corruptions, metrics, schemas]
     began, passed, failed = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory(prefix="assay-parity-") as folder:
         rows = [row for module in modules for row in module.checks(Path(folder), options.subset)]
