@@ -23,6 +23,7 @@ struct LaneRow {
   const float* clean;
   float* point;
   float* scratch;
+  const float* clean_gradient;  ///< may be null
   const float* logits;
   const float* gradient;
   float value;
@@ -47,6 +48,7 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
           b.clean + at,
           b.point + at,
           A::kScratchRows == 0 ? nullptr : b.scratch + at * A::kScratchRows,
+          b.clean_gradient == nullptr ? nullptr : b.clean_gradient + (b.item[r].sample - b.first) * b.dim,
           b.logits == nullptr ? nullptr : b.logits + r * b.classes,
           b.gradient == nullptr ? nullptr : b.gradient + at,
           b.value == nullptr ? 0.f : b.value[r],

@@ -12,24 +12,34 @@ struct FgmL2 {
   static constexpr int kScratchRows = 0;
 
   template <class Team>
-  ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
-    copy_clean(team, row);
-    return Verdict::advance;
+  ASSAY_HD Verdict start(Team& team, Lane& lane, const LaneRow& row) const {
+    if (row.clean_gradient == nullptr) {
+      copy_clean(team, row);
+      return Verdict::advance;
+    }
+    lane.done = 1;
+    return step(team, row, row.clean_gradient);
   }
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     if (lane.done++ == 1) return Verdict::exhausted;
-    const L2Norm norm = L2Norm::of(team, row.dim, row.gradient);
+    return step(team, row, row.gradient);
+  }
+
+  template <class Team>
+  ASSAY_HD static Verdict step(Team& team, const LaneRow& row, const float* gradient) {
+    const L2Norm norm = L2Norm::of(team, row.dim, gradient);
     const float epsilon = row.item.epsilon;
     team.map(
-        row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * norm.unit(g)); }, row.clean,
-        row.gradient);
+        row.dim, row.point, [=](float x, float g) { return clamp01(x + epsilon * norm.unit(g)); }, row.clean, gradient);
     return Verdict::look;
   }
 };
 
 std::unique_ptr<Attack> make(const Params& params) {
-  return std::make_unique<LaneAttack<FgmL2>>(FgmL2{}, "fgm_l2", 2, text_param(params, "loss"));
+  auto made = std::make_unique<LaneAttack<FgmL2>>(FgmL2{}, "fgm_l2", 2, text_param(params, "loss"));
+  made->clean_gradient = true;
+  return made;
 }
 ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), loss_param()}, make, nullptr,
              "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");

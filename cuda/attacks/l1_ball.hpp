@@ -50,9 +50,9 @@ ASSAY_HD double l1_shift(Team& team, std::int64_t n, const float* point, const f
   return alpha;
 }
 
-/// point = the nearest point to it in the box and the L1 ball around clean. What is cut off is added as a float, to point
-/// or (`anew`) to clean + (point - clean), as AutoAttack does it at its starts and at its steps: a coordinate that returns
-/// to clean may keep the rounding, and counts as moved.
+/// point = the nearest point to it in the box and the L1 ball around clean. What is cut off is added as a float, to
+/// point or (`anew`) to clean + (point - clean), as AutoAttack does it at its starts and at its steps: a coordinate
+/// that returns to clean may keep the rounding, and counts as moved.
 template <class Team>
 ASSAY_HD void project_l1(Team& team, const LaneRow& row, float epsilon, bool anew = true) {
   const auto alpha = static_cast<float>(l1_shift(team, row.dim, row.point, row.clean, static_cast<double>(epsilon)));

@@ -40,6 +40,31 @@ struct BeginSamples {
   }
 };
 
+/// Whether every element is a number. 0 * g is 0 for every finite g and NaN otherwise: one vectorised sum instead of a
+/// test an element.
+template <class Team>
+ASSAY_HD bool all_finite(Team& team, std::int64_t n, const float* g) {
+  const float poison = team.sum_of(n, [](float v) { return 0.f * v; }, g);
+  return poison == 0.f && finite(poison);
+}
+
+struct BeginGradients {
+  Pool pool;
+  std::int64_t first;
+  const float* gradient;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    const std::int64_t u = first + row;
+    const bool sound = all_finite(team, pool.dim, gradient + row * pool.dim);
+    team.map(pool.dim, pool.gradients + u * pool.dim, [](float v) { return v; }, gradient + row * pool.dim);
+    team.once([&] {
+      if (!sound && (pool.flags[u] & SampleRow::retired) == 0)
+        pool.flags[u] = SampleRow::clean_correct | SampleRow::undecided | SampleRow::retired;
+    });
+  }
+};
+
 struct RankTargets {
   Pool pool;
   std::int64_t first;
@@ -58,10 +83,16 @@ struct RankTargets {
   }
 };
 
+/// Whether the sample is attacked at the pool's level.
+ASSAY_HD bool is_due(const Pool& pool, std::int64_t u) {
+  return pool.due == nullptr || pool.due[u] == pool.level;
+}
+
 /// Whether the pool may give out this item.
 ASSAY_HD bool open(const Pool& pool, std::uint32_t number) {
   if (pool.full) return true;
   const auto u = static_cast<std::int64_t>(number) % pool.n;
+  if (!is_due(pool, u)) return false;
   return (pool.flags[u] & SampleRow::retired) == 0 && pool.winner[u] == kNoItem;
 }
 
@@ -180,10 +211,9 @@ struct JudgeGradients {
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
     if (lanes.batch.verdict[r] != Verdict::advance) return;
     const float* g = lanes.batch.gradient + r * lanes.batch.dim;
-    // 0 * g is 0 for every finite g and NaN otherwise: one vectorised sum instead of a test an element.
-    const float poison = team.sum_of(lanes.batch.dim, [](float v) { return 0.f * v; }, g);
+    const bool sound = all_finite(team, lanes.batch.dim, g);
     team.once([&] {
-      if (poison != 0.f || !finite(poison)) lanes.seen[r] = Seen::broken;
+      if (!sound) lanes.seen[r] = Seen::broken;
       lanes.spent[r] += kBackward;
     });
   }
@@ -353,7 +383,7 @@ struct ListWinners {
     team.once([&] {
       std::int64_t count = 0;
       for (std::int64_t u = 0; u < pool.n; ++u)
-        if (pool.winner[u] != kNoItem) list[count++] = static_cast<std::uint32_t>(u);
+        if (is_due(pool, u) && pool.winner[u] != kNoItem) list[count++] = static_cast<std::uint32_t>(u);
     });
   }
 };
@@ -419,21 +449,118 @@ struct VerifyPoints {
   }
 };
 
+/// The sample's row with its last flags.
+ASSAY_HD SampleRow finished(const Pool& pool, std::int64_t u) {
+  const unsigned flags = pool.flags[u];
+  SampleRow row = pool.rows[u];
+  constexpr unsigned kAnswer = SampleRow::correct | SampleRow::top5;
+  if ((flags & SampleRow::undecided) != 0) return undecided_row(flags);
+  row.flags = static_cast<std::uint16_t>((row.flags & kAnswer) | flags);
+  return row;
+}
+
 struct FinishRows {
   Pool pool;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     const Pool own = pool;
+    team.each(own.n, [=](std::int64_t u) { own.rows[u] = finished(own, u); });
+  }
+};
+
+struct BeginCurve {
+  Pool pool;
+  Curve curve;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    const Curve all = curve;
     team.each(own.n, [=](std::int64_t u) {
-      const unsigned flags = own.flags[u];
-      SampleRow row = own.rows[u];
-      constexpr unsigned kAnswer = SampleRow::correct | SampleRow::top5;
-      if ((flags & SampleRow::undecided) != 0)
-        row = undecided_row(flags);
+      all.clean[u] = own.rows[u];
+      all.failed[u] = -1;
+      all.fell[u] = static_cast<std::int16_t>(all.levels);
+      const bool attacked = (own.flags[u] & SampleRow::retired) == 0;
+      const int first = all.bisect ? (all.levels - 1) / 2 : 0;
+      all.due[u] = attacked ? static_cast<std::uint16_t>(first) : kNoLevel;
+      for (int level = 0; level < all.levels; ++level) all.visited[level * own.n + u] = 0;
+    });
+  }
+};
+
+struct BeginLevel {
+  Pool pool;
+  Curve curve;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    const SampleRow* const clean = curve.clean;
+    team.each(own.n, [=](std::int64_t u) {
+      if (!is_due(own, u)) return;
+      own.rows[u] = clean[u];
+      own.flags[u] = SampleRow::clean_correct;
+      own.winner[u] = kNoItem;
+      own.kept[u] = kNoItem;
+    });
+    team.once([&] { *own.counts = {}; });
+  }
+};
+
+struct EndLevel {
+  Pool pool;
+  Curve curve;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    const Curve all = curve;
+    team.each(own.n, [=](std::int64_t u) {
+      if (!is_due(own, u)) return;
+      const int level = own.level;
+      const SampleRow row = finished(own, u);
+      all.rows[level * own.n + u] = row;
+      all.visited[level * own.n + u] = 1;
+      if (row.has(SampleRow::fooled_any))
+        all.fell[u] = static_cast<std::int16_t>(level);
       else
-        row.flags = static_cast<std::uint16_t>((row.flags & kAnswer) | flags);
-      own.rows[u] = row;
+        all.failed[u] = static_cast<std::int16_t>(level);
+      const int low = all.failed[u], high = all.fell[u];
+      const int next = all.bisect ? low + (high - low) / 2 : low + 1;
+      all.due[u] = next > low && next < high ? static_cast<std::uint16_t>(next) : kNoLevel;
+    });
+  }
+};
+
+struct FinishCurve {
+  Pool pool;
+  Curve curve;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Pool own = pool;
+    const Curve all = curve;
+    team.each(own.n, [=](std::int64_t u) {
+      bool undecided = (own.flags[u] & SampleRow::undecided) != 0 && all.failed[u] < 0 && all.fell[u] == all.levels;
+      for (int level = 0; level < all.levels; ++level) {
+        const std::int64_t at = level * own.n + u;
+        if (all.visited[at] != 0) undecided = undecided || all.rows[at].has(SampleRow::undecided);
+      }
+      const bool right = all.clean[u].has(SampleRow::correct);
+      SampleRow below = all.clean[u];
+      constexpr unsigned kAnswer = SampleRow::correct | SampleRow::top5;
+      below.flags =
+          static_cast<std::uint16_t>((below.flags & kAnswer) | (right ? SampleRow::clean_correct : SampleRow::retired));
+      for (int level = 0; level < all.levels; ++level) {
+        const std::int64_t at = level * own.n + u;
+        if (level > all.fell[u])
+          all.rows[at] = all.rows[all.fell[u] * own.n + u];
+        else if (all.visited[at] == 0)
+          all.rows[at] = undecided ? undecided_row(below.flags) : below;
+        else if (!all.rows[at].has(SampleRow::fooled_any))
+          below = all.rows[at];
+      }
     });
   }
 };
@@ -441,6 +568,7 @@ struct FinishRows {
 struct SumPasses {
   Pool pool;
   std::int64_t items;
+  std::uint64_t clean_forward, clean_backward;  // a sample
   std::uint64_t *totals, *sample;
 
   template <class Team>
@@ -453,14 +581,16 @@ struct SumPasses {
     const auto forward = team.sum(items, [=](std::int64_t i) { return charged(i) >> 32; });
     const auto backward = team.sum(items, [=](std::int64_t i) { return charged(i) & 0xFFFFFFFFu; });
     team.once([&] {
-      totals[0] = forward + static_cast<std::uint64_t>(own.n) + own.counts->winners;
-      totals[1] = backward;
+      const auto samples = static_cast<std::uint64_t>(own.n);
+      totals[0] = forward + clean_forward * samples + own.counts->winners;
+      totals[1] = backward + clean_backward * samples;
     });
     std::uint64_t* const each = sample;
     const std::int64_t end = items;
+    const std::uint64_t clean = clean_forward * kForward + clean_backward * kBackward;
     if (each != nullptr)
       team.each(own.n, [=](std::int64_t u) {
-        std::uint64_t sum = own.winner[u] == kNoItem ? kForward : 2 * kForward;
+        std::uint64_t sum = clean + (own.winner[u] == kNoItem ? 0 : kForward);
         for (std::int64_t i = u; i < end; i += own.n) sum += charged(i);
         each[u] = sum;
       });
@@ -476,6 +606,9 @@ void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::
   for_each_row(exec, rows, pool.dim, BeginSamples{pool, first, pixels});
 }
 
+void begin_gradients(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* gradient) {
+  for_each_row(exec, rows, pool.dim, BeginGradients{pool, first, gradient});
+}
 void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
                   const float* logits, const std::uint16_t* label) {
   for_each_team(exec, rows, RankTargets{pool, first, classes, logits, label});
@@ -529,9 +662,25 @@ void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uin
   for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points});
 }
 
-void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample) {
+void finish_rows(const Exec& exec, const Pool& pool) {
   for_each_team(exec, 1, FinishRows{pool});
-  for_each_team(exec, 1, SumPasses{pool, items, totals, sample});
+}
+void sum_passes(const Exec& exec, const Pool& pool, std::int64_t items, Passes clean, std::uint64_t* totals,
+                std::uint64_t* sample) {
+  for_each_team(exec, 1, SumPasses{pool, items, clean.forward, clean.backward, totals, sample});
+}
+
+void begin_curve(const Exec& exec, const Pool& pool, const Curve& curve) {
+  for_each_team(exec, 1, BeginCurve{pool, curve});
+}
+void begin_level(const Exec& exec, const Pool& pool, const Curve& curve) {
+  for_each_team(exec, 1, BeginLevel{pool, curve});
+}
+void end_level(const Exec& exec, const Pool& pool, const Curve& curve) {
+  for_each_team(exec, 1, EndLevel{pool, curve});
+}
+void finish_curve(const Exec& exec, const Pool& pool, const Curve& curve) {
+  for_each_team(exec, 1, FinishCurve{pool, curve});
 }
 
 }  // namespace assay

@@ -1,5 +1,6 @@
 #pragma once
 #include "assay/attack.hpp"
+#include "assay/model.hpp"
 #include "core/rows.hpp"
 
 // The pool of a unit under attack and the lanes that it feeds. An item is a sample under one round of one attack: a
@@ -29,6 +30,7 @@ struct Pool {
   std::uint32_t* kept = nullptr;    ///< the item whose last point is the strongest so far, or kNoItem
   SampleRow* rows = nullptr;        ///< what is kept of it
   float* points = nullptr;          ///< the adversarial, else the strongest last point, else the clean image
+  float* gradients = nullptr;       ///< n x dim: at the clean images, where the attack takes them
   std::uint16_t* rank = nullptr;    ///< n x ranks: its likeliest classes when clean behind the label, in order
   int ranks = 0;
   const std::uint32_t* streams = nullptr;  ///< of the attack under way, a round
@@ -36,6 +38,9 @@ struct Pool {
   int targets = 0;                         ///< its rounds are restarts x these; 0: it has none
   float epsilon = 0;
   bool full = false;
+  // Of a curve of radii: samples are attacked at one level after the other, those that are due.
+  const std::uint16_t* due = nullptr;  ///< a sample; null: all are
+  std::uint16_t level = 0;
   std::uint32_t* next = nullptr;  ///< the item that is taken up next
   PoolCounts* counts = nullptr;
 };
@@ -59,6 +64,8 @@ void begin_pool(const Exec& exec, const Pool& pool);
 
 /// Sample first + r becomes what its clean logits and pixels (rows x dim) say; no item has fooled it yet.
 void begin_samples(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* pixels);
+/// Where the loss has no finite gradient at the clean image (rows x dim), there is no attack.
+void begin_gradients(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, const float* gradient);
 /// And its targets: the pool.ranks classes with the largest clean logits (rows x classes), the label left out.
 void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
                   const float* logits, const std::uint16_t* label);
@@ -102,8 +109,34 @@ enum class Norm { linf, l2, l1 };
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
                    const SampleRow* answer, const float* clean, const float* points);
 
-/// The rows' last flags, and passes that count: the clean one, those of items up to the winner, and the winner's
-/// verification. totals: forward, backward; `sample`, when given, has them a sample.
-void finish_pool(const Exec& exec, const Pool& pool, std::int64_t items, std::uint64_t* totals, std::uint64_t* sample);
+/// The rows' last flags.
+void finish_rows(const Exec& exec, const Pool& pool);
+/// Passes that count: `clean` ones, those of items up to the winner, and the winner's verification. totals: forward,
+/// backward; `sample`, when given, has them a sample.
+void sum_passes(const Exec& exec, const Pool& pool, std::int64_t items, Passes clean, std::uint64_t* totals,
+                std::uint64_t* sample);
+
+constexpr std::uint16_t kNoLevel = 0xFFFF;
+
+/// What is known of each sample at each radius.
+struct Curve {
+  int levels = 0;
+  bool bisect = false;           ///< halve between failure and success; else every level below the first success
+  std::uint16_t* due = nullptr;  ///< n: the level to attack next, or kNoLevel
+  std::int16_t *failed = nullptr, *fell = nullptr;  ///< n: the largest level that failed, or -1; the smallest that fell
+  SampleRow* clean = nullptr;                       ///< n
+  SampleRow* rows = nullptr;                        ///< levels x n
+  std::uint8_t* visited = nullptr;                  ///< levels x n
+};
+
+/// From the pool's samples as they are when clean: nothing is known.
+void begin_curve(const Exec& exec, const Pool& pool, const Curve& curve);
+/// Before a level: its samples are as when clean.
+void begin_level(const Exec& exec, const Pool& pool, const Curve& curve);
+/// After its verification: keeps its rows and says at which level each of its samples is due next.
+void end_level(const Exec& exec, const Pool& pool, const Curve& curve);
+/// Fills in what was not attacked: above a success its row; below a failure, which nothing but monotony tells, the row
+/// of the next smaller failure, or the clean one.
+void finish_curve(const Exec& exec, const Pool& pool, const Curve& curve);
 
 }  // namespace assay

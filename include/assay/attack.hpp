@@ -46,8 +46,12 @@ struct LaneBatch {
   std::uint64_t seed = 0;
   bool full = false;  ///< fooled lanes go on to their last query
   const LaneItem* item = nullptr;
-  void* state = nullptr;                 ///< lanes x Attack::lane_bytes
-  const float* clean = nullptr;          ///< lanes x dim
+  void* state = nullptr;         ///< lanes x Attack::lane_bytes
+  const float* clean = nullptr;  ///< lanes x dim
+  /// Where Attack::clean_gradient is set and heeded: that of the loss at the clean image, samples x dim from `first`
+  /// on.
+  const float* clean_gradient = nullptr;
+  std::uint32_t first = 0;
   float* point = nullptr;                ///< lanes x dim: read and written
   float* scratch = nullptr;              ///< lanes x Attack::scratch_rows x dim
   const float* logits = nullptr;         ///< lanes x classes, at `point`
@@ -72,8 +76,9 @@ class Attack {
   /// Items a restart: one for each of the classes most likely on the clean image behind the label, as its target; 0:
   /// one, without a target.
   int targets = 0;
-  int draws = 1;             ///< gradients that are averaged at each point (expectation over transformation)
-  bool every_class = false;  ///< `collect` gets a gradient for each class but the label, as target, before `advance`
+  int draws = 1;                ///< gradients that are averaged at each point (expectation over transformation)
+  bool clean_gradient = false;  ///< `start` makes use of the gradient at the clean image, asked for once for all radii
+  bool every_class = false;     ///< `collect` gets a gradient for each class but the label, as target, before `advance`
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;
 

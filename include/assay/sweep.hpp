@@ -24,6 +24,8 @@ struct Perturbation {
   enum class Kind { attack, corruption } kind = Kind::attack;
   std::string name;
   Params params;
+  /// The radii, rising, of attacks that are computed together as params["mode"] says; empty: this one stands alone.
+  std::vector<double> curve = {};
 };
 
 /// A checked sweep. Every model gets a clean cell and one cell for each perturbation.

@@ -44,6 +44,12 @@ struct Evaluator::Workspace {
   Buffer<std::uint16_t> flags;
   Buffer<std::uint32_t> winner, kept, winners, next, streams;
   std::vector<std::uint32_t> stream_list;  // what `streams` holds
+  Buffer<float> clean_gradients;
+  // a curve's
+  Buffer<std::uint16_t> due;
+  Buffer<std::int16_t> failed, fell;
+  Buffer<SampleRow> clean_rows, level_rows;
+  Buffer<std::uint8_t> visited;
   Buffer<std::uint16_t> rank;
   Buffer<float> points;
   Buffer<PoolCounts> counts;
@@ -221,8 +227,9 @@ static int rounds_of(const Attack& attack) {
   return attack.restarts * std::max(attack.targets, 1);
 }
 
-/// What the model says of the clean images: where every sample of the pool begins.
-void Evaluator::clean_samples(const Pool& pool, Model& model) {
+/// What the model says of the clean images: where every sample of the pool begins. With a loss, its gradients there
+/// too.
+void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) {
   Workspace& work = *work_;
   float* pixels = work.pixels.data();
   std::uint16_t* label = work.label.data();
@@ -230,11 +237,15 @@ void Evaluator::clean_samples(const Pool& pool, Model& model) {
   for (std::int64_t first = pool.lo; first < hi; first += batch_) {
     const std::int64_t n = load_batch(first, hi);
     gather_pixels(exec_, resident_, work.sample.data(), n, pixels, label);
-    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, loss != nullptr);
     score_logits(exec_, n, model.classes(), logits, label, nullptr, pool.rows + (first - pool.lo));
     const std::int64_t rows = std::min(batch_, hi - first);
     begin_samples(exec_, pool, first - pool.lo, rows, pixels);
     if (pool.ranks > 0) rank_targets(exec_, pool, first - pool.lo, rows, model.classes(), logits, label);
+    if (loss != nullptr) {
+      loss->evaluate(exec_, {n, model.classes(), logits, label, nullptr, work.value.data(), work.cotangent.data()});
+      begin_gradients(exec_, pool, first - pool.lo, rows, model.vjp(exec_, work.cotangent.data()));
+    }
   }
 }
 
@@ -316,26 +327,73 @@ void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t w
   }
 }
 
+/// One radius of a curve.
+struct Evaluator::Level {
+  std::vector<std::unique_ptr<Attack>> attacks;
+  float epsilon = 0;
+  std::size_t at = 0;  ///< which of the perturbations it is
+  int rounds = 0;
+};
+
 UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
                                AttackExport* exported) {
-  const Clock::time_point began = Clock::now();
-  const double model_before = model.seconds();
-  const Passes passes_before = model.passes();
-  const AttackEntry& entry = *Registry<AttackEntry>::find(perturbation.name);
-  const auto attacks = make_attacks(perturbation.name, perturbation.params);
+  return std::move(attack({&perturbation, 1}, lo, hi, model, exported).front());
+}
+
+std::vector<UnitResult> Evaluator::curve(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
+                                         Model& model) {
+  return attack(perturbations, lo, hi, model, nullptr);
+}
+
+/// Levels in the order in which halving reaches them: every one after those that may send a sample to it.
+static std::vector<int> order_of(int levels, bool bisect) {
+  std::vector<int> order;
+  if (!bisect) {
+    for (int level = 0; level < levels; ++level) order.push_back(level);
+    return order;
+  }
+  std::vector<std::pair<int, int>> gaps = {{-1, levels}};
+  for (std::size_t i = 0; i < gaps.size(); ++i) {
+    const auto [low, high] = gaps[i];
+    const int level = low + (high - low) / 2;
+    if (level <= low || level >= high) continue;
+    order.push_back(level);
+    gaps.emplace_back(low, level);
+    gaps.emplace_back(level, high);
+  }
+  return order;
+}
+
+std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
+                                          Model& model, AttackExport* exported) {
+  Clock::time_point began = Clock::now();
+  const AttackEntry& entry = *Registry<AttackEntry>::find(perturbations.front().name);
   const std::int64_t n = hi - lo, dim = data_.dim();
+  std::vector<Level> levels(perturbations.size());
   int rounds = 0, ranks = 0, scratch_rows = 0, draws = 1;
   std::size_t lane_bytes = 0;
-  for (const auto& attack : attacks) {
-    attack->targets = std::min(attack->targets, model.classes() - 1);
-    rounds += rounds_of(*attack);
-    ranks = std::max(ranks, attack->targets);
-    scratch_rows = std::max(scratch_rows, attack->scratch_rows);
-    lane_bytes = std::max(lane_bytes, attack->lane_bytes);
-    draws = std::max(draws, attack->draws);
+  const bool full = bool_param(perturbations.front().params, "full");
+  const Loss* clean_loss = nullptr;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    Level& level = levels[i];
+    level.at = i;
+    level.epsilon = static_cast<float>(real_param(perturbations[i].params, "epsilon"));
+    level.attacks = make_attacks(perturbations[i].name, perturbations[i].params);
+    for (const auto& attack : level.attacks) {
+      attack->targets = std::min(attack->targets, model.classes() - 1);
+      level.rounds += rounds_of(*attack);
+      ranks = std::max(ranks, attack->targets);
+      scratch_rows = std::max(scratch_rows, attack->scratch_rows);
+      lane_bytes = std::max(lane_bytes, attack->lane_bytes);
+      draws = std::max(draws, attack->draws);
+    }
+    rounds = std::max(rounds, level.rounds);
+    if (!full && level.attacks.size() == 1 && level.attacks.front()->clean_gradient)
+      clean_loss = Registry<Loss>::find(level.attacks.front()->loss);
   }
-  const std::int64_t items = n * rounds;
-  UnitResult result;
+  std::ranges::stable_sort(levels, {}, &Level::epsilon);
+  const bool alone = levels.size() == 1;
+  std::vector<UnitResult> results(levels.size());
 
   Workspace& work = *work_;
   const auto hold = [&](auto& buffer, std::int64_t size) { return work.hold(exec_, buffer, size); };
@@ -344,7 +402,7 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   pool.lo = lo;
   pool.n = n;
   pool.dim = dim;
-  pool.spent = hold(work.spent, items);
+  pool.spent = hold(work.spent, n * rounds);
   pool.flags = hold(work.flags, n);
   pool.winner = hold(work.winner, n);
   pool.kept = hold(work.kept, n);
@@ -352,11 +410,24 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   pool.points = hold(work.points, n * dim);
   pool.ranks = ranks;
   pool.rank = hold(work.rank, n * ranks);
-  const std::uint32_t* streams = streams_of(attacks);
-  pool.epsilon = static_cast<float>(real_param(perturbation.params, "epsilon"));
-  pool.full = bool_param(perturbation.params, "full");
+  if (clean_loss != nullptr) pool.gradients = hold(work.clean_gradients, n * dim);
+  const std::uint32_t* const streams = streams_of(levels.front().attacks);
+  pool.full = full;
   pool.next = hold(work.next, 1);
   pool.counts = hold(work.counts, 1);
+
+  Curve all;
+  if (!alone) {
+    const auto count = static_cast<std::int64_t>(levels.size());
+    all.levels = static_cast<int>(count);
+    all.bisect = text_param(perturbations.front().params, "mode") == "bisect";
+    pool.due = all.due = hold(work.due, n);
+    all.failed = hold(work.failed, n);
+    all.fell = hold(work.fell, n);
+    all.clean = hold(work.clean_rows, n);
+    all.rows = hold(work.level_rows, count * n);
+    all.visited = hold(work.visited, count * n);
+  }
 
   LaneTable lanes;
   LaneBatch& batch = lanes.batch;
@@ -370,6 +441,8 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   batch.item = lanes.item = hold(work.item, batch_);
   batch.state = hold(work.state, batch_ * static_cast<std::int64_t>(lane_bytes));
   batch.clean = lanes.clean = hold(work.clean_pixels, batch_ * dim);
+  batch.clean_gradient = pool.gradients;
+  batch.first = static_cast<std::uint32_t>(lo);
   batch.point = hold(work.point, batch_ * dim);
   batch.scratch = hold(work.scratch, batch_ * dim * scratch_rows);
   batch.value = hold(work.value, batch_);
@@ -385,48 +458,75 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
   hold(work.cotangent, batch_ * batch.classes);
   if (draws > 1) hold(work.gradient, batch_ * dim);
   hold(work.winners, n);
-  std::uint64_t* totals = hold(work.totals, 2);
-  std::uint64_t* each = exported == nullptr ? nullptr : hold(work.passes, n);
+  std::uint64_t* const totals = hold(work.totals, 2 * static_cast<std::int64_t>(levels.size()));
+  std::uint64_t* const each = exported == nullptr ? nullptr : hold(work.passes, n);
   hold(work.states, state_words(CellKind::attacked));
   if (streamed_) place(lo, hi);
+  const Norm norm = entry.norm == "linf" ? Norm::linf : entry.norm == "l2" ? Norm::l2 : Norm::l1;
 
+  double model_before = model.seconds();
+  Passes passes_before = model.passes();
   try {
-    zero(exec_, pool.spent, items);
     begin_pool(exec_, pool);
-    clean_samples(pool, model);
-    for (const auto& attack : attacks) {
-      lanes.state_bytes = static_cast<std::int64_t>(attack->lane_bytes);
-      lanes.scratch_rows = attack->scratch_rows;
+    clean_samples(pool, clean_loss, model);
+    if (!alone) begin_curve(exec_, pool, all);
+    Passes clean{1, clean_loss != nullptr ? 1u : 0u};  // charged to the level that comes first
+    for (const int which : order_of(static_cast<int>(levels.size()), all.bisect)) {
+      const Level& level = levels[static_cast<std::size_t>(which)];
+      UnitResult& result = results[level.at];
+      pool.level = static_cast<std::uint16_t>(which);
+      pool.epsilon = level.epsilon;
+      if (!alone) begin_level(exec_, pool, all);
+      zero(exec_, pool.spent, n * level.rounds);
       pool.streams = streams;
-      pool.targets = attack->targets;
-      pool.first = pool.end;
-      pool.end += static_cast<std::uint32_t>(n * rounds_of(*attack));
-      run_items(*attack, pool, lanes, model);
-      streams += rounds_of(*attack);
+      pool.end = 0;
+      for (const auto& attack : level.attacks) {
+        lanes.state_bytes = static_cast<std::int64_t>(attack->lane_bytes);
+        lanes.scratch_rows = attack->scratch_rows;
+        pool.targets = attack->targets;
+        pool.first = pool.end;
+        pool.end += static_cast<std::uint32_t>(n * rounds_of(*attack));
+        run_items(*attack, pool, lanes, model);
+        pool.streams += rounds_of(*attack);
+      }
+      const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts, true));
+      verify(pool, norm, model, counts.winners);
+      sum_passes(exec_, pool, n * level.rounds, clean, totals + 2 * level.at, each);
+      if (!alone) end_level(exec_, pool, all);
+      clean = {0, 0};
+      result.evaluated = {model.passes().forward - passes_before.forward,
+                          model.passes().backward - passes_before.backward};
+      passes_before = model.passes();
+      result.seconds = seconds_since(began);
+      began = Clock::now();
+      result.model_seconds = model.seconds() - model_before;
+      model_before = model.seconds();
     }
-    const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts, true));
-    verify(pool, entry.norm == "linf" ? Norm::linf : entry.norm == "l2" ? Norm::l2 : Norm::l1, model, counts.winners);
-    finish_pool(exec_, pool, items, totals, each);
-    finish(result, CellKind::attacked, pool.rows, n);
-    std::array<std::uint64_t, 2> charged{};
-    fetch_unit(exec_, charged.data(), totals, sizeof charged);
-    result.host_bytes += sizeof charged;
-    result.passes = {charged[0], charged[1]};
-    result.evaluated = {model.passes().forward - passes_before.forward,
-                        model.passes().backward - passes_before.backward};
+    if (alone)
+      finish_rows(exec_, pool);
+    else
+      finish_curve(exec_, pool, all);
+    std::vector<std::uint64_t> charged(2 * levels.size());
+    fetch_unit(exec_, charged.data(), totals, charged.size() * sizeof(charged[0]));
+    for (std::size_t which = 0; which < levels.size(); ++which) {
+      const std::size_t at = levels[which].at;
+      UnitResult& result = results[at];
+      finish(result, CellKind::attacked, alone ? pool.rows : all.rows + static_cast<std::int64_t>(which) * n, n);
+      result.host_bytes += 2 * sizeof(charged[0]);
+      result.passes = {charged[2 * at], charged[2 * at + 1]};
+    }
     if (exported != nullptr) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
       exported->passes.resize(static_cast<std::size_t>(n));
       export_images(exec_, exported->points.data(), pool.points, exported->points.size() * sizeof(float));
       export_images(exec_, exported->passes.data(), each, exported->passes.size() * sizeof(std::uint64_t));
     }
+    results.back().seconds += seconds_since(began);
   } catch (const Error& e) {
     if (e.code() == ExitCode::device) throw;
-    result.error = e.what();
+    for (UnitResult& result : results) result.error = e.what();
   }
-  result.seconds = seconds_since(began);
-  result.model_seconds = model.seconds() - model_before;
-  return result;
+  return results;
 }
 
 /// The random streams of all rounds of the attacks, on the device.

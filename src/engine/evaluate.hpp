@@ -2,12 +2,14 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "assay/attack.hpp"
 #include "assay/core/buffer.hpp"
 #include "assay/corruption.hpp"
+#include "assay/loss.hpp"
 #include "assay/metric.hpp"
 #include "assay/model.hpp"
 #include "assay/source.hpp"
@@ -63,6 +65,11 @@ class Evaluator {
   /// success once more by a pass of its own. `exported`, when given, is filled by export.
   UnitResult attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
                       AttackExport* exported = nullptr);
+  /// Samples [lo, hi) under one attack at the radii of a curve (Perturbation::curve), in the perturbations' order: a
+  /// sample that falls at one radius has fallen at every larger one, by the same point. With mode "bisect" radii are
+  /// tried between its largest failure and its smallest success only.
+  std::vector<UnitResult> curve(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
+                                Model& model);
 
  private:
   struct Workspace;
@@ -71,7 +78,10 @@ class Evaluator {
   std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);
   const std::uint32_t* streams_of(const std::vector<std::unique_ptr<Attack>>& attacks);
-  void clean_samples(const Pool& pool, Model& model);
+  struct Level;
+  std::vector<UnitResult> attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
+                                 Model& model, AttackExport* exported);
+  void clean_samples(const Pool& pool, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
   void check_stop() const;

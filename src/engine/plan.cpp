@@ -34,7 +34,11 @@ json model_json(const PlanModel& model) {
 json identity(const Plan& plan) {
   json models = json::array(), perturbations = json::array();
   for (const PlanModel& model : plan.models) models.push_back(model_json(model));
-  for (const Perturbation& perturbation : plan.perturbations) perturbations.push_back(to_json(perturbation));
+  for (const Perturbation& perturbation : plan.perturbations) {
+    json one = to_json(perturbation);
+    if (!perturbation.curve.empty()) one["curve"] = perturbation.curve;
+    perturbations.push_back(std::move(one));
+  }
   return {{"schema", 1},
           {"seed", plan.seed},
           {"batch", plan.batch},
@@ -52,16 +56,20 @@ std::string unit_key(const Plan& plan, const Unit& unit) {
   const Cell& cell = plan.cells[static_cast<std::size_t>(unit.cell)];
   json model = model_json(plan.models[static_cast<std::size_t>(cell.model)]);
   model.erase("name");
-  const json content = {{"schema", 1},
-                        {"numerics", plan.numerics},
-                        {"threads", plan.threads},
-                        {"batch", plan.batch},
-                        {"seed", plan.seed},
-                        {"data", plan.data_sha256},
-                        {"lo", unit.lo},
-                        {"hi", unit.hi},
-                        {"model", model},
-                        {"perturbation", perturbation_list(plan, cell)}};
+  json content = {{"schema", 1},
+                  {"numerics", plan.numerics},
+                  {"threads", plan.threads},
+                  {"batch", plan.batch},
+                  {"seed", plan.seed},
+                  {"data", plan.data_sha256},
+                  {"lo", unit.lo},
+                  {"hi", unit.hi},
+                  {"model", model},
+                  {"perturbation", perturbation_list(plan, cell)}};
+  if (cell.perturbation >= 0) {
+    const auto& curve = plan.perturbations[static_cast<std::size_t>(cell.perturbation)].curve;
+    if (!curve.empty()) content["curve"] = curve;
+  }
   return sha256(content.dump());
 }
 
@@ -91,18 +99,20 @@ void derive(Plan& plan) {
   const auto cell_of = [&](std::size_t model, int p) {
     return model * static_cast<std::size_t>(perturbations + 1) + static_cast<std::size_t>(p + 1);
   };
-  for (int p = -1; p < perturbations; ++p) {
+  for (int p = -1, together = 1; p < perturbations; p += together) {
     const Perturbation* perturbation = p < 0 ? nullptr : &plan.perturbations[static_cast<std::size_t>(p)];
     const bool shared = perturbation == nullptr || perturbation->kind == Perturbation::Kind::corruption;
     const double cost = passes(perturbation);
+    together = perturbation == nullptr ? 1 : std::max(1, static_cast<int>(perturbation->curve.size()));
     const auto add = [&](std::size_t first_model, std::size_t end_model, std::size_t range) {
-      Job job{p, {}, 0};
-      for (std::size_t m = first_model; m < end_model; ++m) {
-        const int unit = units_of[cell_of(m, p)][range];
-        job.units.push_back(unit);
-        const Unit& u = plan.units[static_cast<std::size_t>(unit)];
-        job.cost += cost * static_cast<double>(u.hi - u.lo);
-      }
+      Job job{p, together, {}, 0};
+      for (std::size_t m = first_model; m < end_model; ++m)
+        for (int q = p; q < p + together; ++q) {
+          const int unit = units_of[cell_of(m, q)][range];
+          job.units.push_back(unit);
+          const Unit& u = plan.units[static_cast<std::size_t>(unit)];
+          job.cost += cost * static_cast<double>(u.hi - u.lo);
+        }
       plan.jobs.push_back(std::move(job));
     };
     if (shared)
@@ -227,6 +237,7 @@ Plan plan_from_json(const json& all) {
       perturbation.kind = p.at("kind") == "attack" ? Perturbation::Kind::attack : Perturbation::Kind::corruption;
       perturbation.name = p.at("name").get<std::string>();
       for (const auto& [name, value] : p.at("params").items()) perturbation.params[name] = param_from_json(value);
+      if (p.contains("curve")) perturbation.curve = p.at("curve").get<std::vector<double>>();
       const bool known = perturbation.kind == Perturbation::Kind::attack
                              ? Registry<AttackEntry>::find(perturbation.name) != nullptr
                              : Registry<Corruption>::find(perturbation.name) != nullptr;

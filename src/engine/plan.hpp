@@ -34,10 +34,11 @@ struct Unit {
   std::string key;  ///< SHA-256 of everything that decides its content
 };
 
-/// Units that are computed together: an attack's alone; a corruption's (or the clean data's) for all models, so that
-/// the perturbed images are generated once.
+/// Units that are computed together: an attack's alone, or those of all radii of a curve; a corruption's (or the clean
+/// data's) for all models, so that the perturbed images are generated once.
 struct Job {
-  int perturbation = -1;
+  int perturbation = -1;   ///< the first one
+  int perturbations = 1;   ///< as many from there on
   std::vector<int> units;  ///< indices into Plan::units, all with the same range
   double cost = 0;         ///< images times passes, in forward passes
 };

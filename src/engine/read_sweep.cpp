@@ -252,6 +252,7 @@ class PerturbationReader {
     for (const ConfigValue* value : axis(required(table, "name", heading), "name")) {
       names.push_back(text_of(*value, "name"));
       std::vector<std::string> valid = {"name"};
+      if (kind == Perturbation::Kind::attack) valid.emplace_back("mode");
       for (const ParamSpec& spec : params_of(kind, names.back(), value->where)) valid.push_back(spec.name);
       check_keys(table, heading, valid);
     }
@@ -264,9 +265,43 @@ class PerturbationReader {
     for (const ParamSpec& spec : specs) {
       if (const ConfigValue* value = table.find(spec.name)) axes.push_back({&spec, axis(*value, spec.name)});
     }
+    std::size_t radii = 0;
+    const std::string mode = kind == Perturbation::Kind::attack ? mode_of(table) : "separate";
+    if (mode != "separate") {
+      // The curve's attacks follow each other.
+      const auto epsilon = std::ranges::find_if(axes, [](const Axis& one) { return one.spec->name == "epsilon"; });
+      if (epsilon == axes.end())
+        config_error(table.where, fmt::format("missing 'epsilon': attack '{}' needs it", name));
+      radii = epsilon->values.size();
+      std::rotate(epsilon, epsilon + 1, axes.end());
+    }
+    const std::size_t first = out_.size();
     do {
       add(table, kind, name, axes);
     } while (next(axes));
+    if (mode == "separate") return;
+    for (std::size_t begin = first; begin < out_.size(); begin += radii) {
+      std::vector<double> curve;
+      for (std::size_t i = 0; i < radii; ++i) curve.push_back(real_param(out_[begin + i].params, "epsilon"));
+      std::ranges::sort(curve);
+      for (std::size_t i = 0; i < radii; ++i) {
+        Perturbation& one = out_[begin + i];
+        if (bool_param(one.params, "full"))
+          config_error(table.where,
+                       fmt::format("mode = \"{}\" attacks no sample that has fallen, full = true does", mode),
+                       "leave one of them out");
+        one.curve = curve;
+        one.params["mode"] = mode;
+      }
+    }
+  }
+
+  /// How the attacks of an epsilon list belong together.
+  static std::string mode_of(const ConfigValue& table) {
+    const ConfigValue* value = table.find("mode");
+    if (value == nullptr) return "separate";
+    static const ParamSpec spec{"mode", ParamType::text, "", "separate", {}, {}, {"separate", "exact", "bisect"}, {}};
+    return std::get<std::string>(checked(spec, scalar(*value, spec), value->where));
   }
 
   /// The next combination, the last axis fastest; false after the last one.

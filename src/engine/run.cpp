@@ -67,10 +67,16 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
       std::vector<Model*> asked;
       for (const int unit : t.missing) asked.push_back(models[static_cast<std::size_t>(model_of(unit))].get());
       std::vector<UnitResult> results;
-      if (perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack)
-        results.push_back(evaluator.attacked(*perturbation, range.lo, range.hi, *asked.front()));
-      else
+      if (perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack) {
+        const std::vector<UnitResult> all = evaluator.curve(
+            {perturbation, static_cast<std::size_t>(t.job->perturbations)}, range.lo, range.hi, *asked.front());
+        for (const int unit : t.missing) {
+          const Cell& cell = plan.cells[static_cast<std::size_t>(unit_at(unit).cell)];
+          results.push_back(all[static_cast<std::size_t>(cell.perturbation - t.job->perturbation)]);
+        }
+      } else {
         results = evaluator.plain(perturbation, range.lo, range.hi, asked);
+      }
       for (std::size_t i = 0; i < t.missing.size(); ++i) {
         const Unit& unit = unit_at(t.missing[i]);
         const UnitResult& result = results[i];

@@ -24,9 +24,12 @@ TEST(Ensemble, FoolsWhateverOneOfItsMembersFools) {
   LinearModel model = linear_model(4, data.dim());
   const AttackOptions retire{.full = false};
   const Params small = {{"epsilon", 0.05}};
-  const Attacked first = attack("fgsm", {{"epsilon", 0.05}, {"loss", std::string("margin")}}, data, model, retire),
+  const Params once = {
+      {"epsilon", 0.05}, {"steps", std::int64_t{1}}, {"random_start", false}, {"loss", std::string("margin")}};
+  const Attacked first = attack("pgd_linf", once, data, model, retire),
                  second = attack("mi_fgsm", small, data, model, retire),
-                 both = attack("ensemble_linf", with("fgsm loss=margin; mi_fgsm"), data, model, retire);
+                 both = attack("ensemble_linf", with("pgd_linf steps=1 random_start=false loss=margin; mi_fgsm"), data,
+                               model, retire);
   int fooled = 0;
   for (std::size_t s = 0; s < both.rows.size(); ++s) {
     const bool by_first = first.rows[s].has(SampleRow::fooled_any);

@@ -31,25 +31,21 @@ class Lanes : public testing::Test {
     kept.assign(n, kNoItem);
     rows.assign(n, SampleRow{});
     points.assign(4 * n, -1.f);
-    pool = {kFirst,
-            samples,
-            4,
-            spent.data(),
-            flags.data(),
-            winner.data(),
-            kept.data(),
-            rows.data(),
-            points.data(),
-            nullptr,
-            0,
-            streams.data(),
-            0,
-            static_cast<std::uint32_t>(2 * n),
-            0,
-            0.25f,
-            false,
-            &next,
-            &counts};
+    pool = {};
+    pool.lo = kFirst;
+    pool.n = samples;
+    pool.dim = 4;
+    pool.spent = spent.data();
+    pool.flags = flags.data();
+    pool.winner = winner.data();
+    pool.kept = kept.data();
+    pool.rows = rows.data();
+    pool.points = points.data();
+    pool.streams = streams.data();
+    pool.end = static_cast<std::uint32_t>(2 * n);
+    pool.epsilon = 0.25f;
+    pool.next = &next;
+    pool.counts = &counts;
     next = 0;
     counts = {};
     item.assign(l, LaneItem{0, 0.f, 0, kNoItem});
@@ -278,7 +274,7 @@ TEST_F(Lanes, VerifyThatAPointIsWrongInTheBallInTheBoxAndFinite) {
       if (c.point[3] > 1.f) original[3] = 0.9f;
       if (c.point[1] < 0.f) original[1] = 0.1f;
       verify_points({}, pool, norm, &list, 1, &c.answer, original.data(), c.point.data());
-      finish_pool({}, pool, 4, &spent[0], nullptr);
+      finish_rows({}, pool);
       const bool holds = norm == Norm::linf ? c.linf : c.l2;
       const std::size_t at = static_cast<std::size_t>(&c - cases.data());
       EXPECT_EQ(rows[1].has(SampleRow::fooled_any), holds) << at;

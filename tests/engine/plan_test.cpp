@@ -44,6 +44,33 @@ TEST(Plan, PutsEachUnitIntoOneJobAndSharesCorruptionsBetweenModels) {
   EXPECT_EQ(std::set<int>(units.begin(), units.end()).size(), plan.units.size());
 }
 
+TEST(Plan, KeepsACurvesRadiiTogetherAndInTheirKeys) {
+  Sweep sweep = toy_sweep();
+  const Plan apart = toy_plan(sweep, toy_data(70));
+  for (Perturbation& one : sweep.perturbations)
+    if (one.kind == Perturbation::Kind::attack) {
+      one.curve = {0.02, 0.1};
+      one.params["mode"] = std::string("exact");
+    }
+  const Plan plan = toy_plan(sweep, toy_data(70));
+  std::multiset<int> units;
+  int curves = 0;
+  for (const Job& job : plan.jobs) {
+    units.insert(job.units.begin(), job.units.end());
+    if (job.perturbations != 2) continue;
+    ++curves;
+    ASSERT_EQ(job.units.size(), 2u);
+    EXPECT_EQ(plan.units[static_cast<std::size_t>(job.units[0])].lo,
+              plan.units[static_cast<std::size_t>(job.units[1])].lo);
+  }
+  EXPECT_EQ(curves, 2 * 3) << "models times ranges";
+  EXPECT_EQ(std::set<int>(units.begin(), units.end()).size(), plan.units.size());
+  EXPECT_EQ(plan.units.size(), apart.units.size());
+  EXPECT_EQ(plan_from_json(nlohmann::json::parse(to_json(plan).dump())).id, plan.id);
+  sweep.perturbations[0].curve = sweep.perturbations[1].curve = {0.02, 0.05, 0.1};
+  EXPECT_NE(toy_plan(sweep, toy_data(70)).id, plan.id) << "what falls at another radius is no longer attacked";
+}
+
 TEST(Plan, ShardsPartitionTheJobsForAnyCount) {
   const Plan plan = toy_plan(toy_sweep(), toy_data(70));
   for (const int shards : {1, 2, 3, 7, 100}) {

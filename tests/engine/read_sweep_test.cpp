@@ -120,6 +120,27 @@ std::vector<double> epsilons(const Sweep& sweep) {
   return values;
 }
 
+TEST_F(ReadSweep, ModeMakesCurvesOfEpsilonLists) {
+  const Sweep sweep =
+      with("", "[[attack]]\nname = 'pgd_linf'\nepsilon = [0.2, '4/255', 0.1]\nsteps = [5, 10]\nmode = 'exact'\n");
+  ASSERT_EQ(sweep.perturbations.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const Perturbation& one = sweep.perturbations[i];
+    EXPECT_EQ(integer_param(one.params, "steps"), i < 3 ? 5 : 10) << "a curve's attacks follow each other";
+    EXPECT_EQ(text_param(one.params, "mode"), "exact");
+    EXPECT_EQ(one.curve, (std::vector<double>{4.0 / 255, 0.1, 0.2}));
+  }
+  EXPECT_THAT(epsilons(sweep), testing::ElementsAre(0.2, 4.0 / 255, 0.1, 0.2, 4.0 / 255, 0.1));
+  const Sweep apart = with("", "[[attack]]\nname = 'pgd_linf'\nepsilon = [0.1, 0.2]\nmode = 'separate'\n");
+  EXPECT_TRUE(apart.perturbations[0].curve.empty());
+  EXPECT_EQ(apart.perturbations[0].params.count("mode"), 0u);
+  EXPECT_USAGE(with("", "[[attack]]\nname = 'fgsm'\nepsilon = [0.1, 0.2]\nmode = 'exakt'\n"), HasSubstr("exact"));
+  EXPECT_USAGE(with("", "[[attack]]\nname = 'fgsm'\nepsilon = 0.1\nfull = true\nmode = 'exact'\n"), HasSubstr("full"));
+  EXPECT_USAGE(with("", "[[attack]]\nname = 'fgsm'\nmode = 'bisect'\n"), HasSubstr("missing 'epsilon'"));
+  EXPECT_USAGE(with("", "[[corruption]]\nname = 'contrast'\nseverity = 1\nmode = 'exact'\n"),
+               HasSubstr("unknown key 'mode'"));
+}
+
 // The file
 
 TEST_F(ReadSweep, AFileThatIsNotThereIsAUsageError) {
@@ -478,7 +499,7 @@ TEST_F(ReadSweep, AnUnknownJsonParameterGetsItsPath) {
 }
 TEST_F(ReadSweep, EveryNameOfAListTakesEveryKey) {
   EXPECT_USAGE(with("", "[[attack]]\nname = ['toy_attack', 'toy_short']\nepsilon = 0.1\nsteps = 3"),
-               HasSubstr("unknown key 'steps' in [[attack]]; one of: name, epsilon"));
+               HasSubstr("unknown key 'steps' in [[attack]]; one of: name, mode, epsilon"));
 }
 TEST_F(ReadSweep, ANameIsRequired) {
   EXPECT_USAGE(with("", "[[attack]]\nepsilon = 0.1"), HasSubstr("sweep.toml:6:1: missing 'name' in [[attack]]"));

@@ -74,6 +74,32 @@ TEST_F(RunTest, KeepsFinishedUnitsWhenStoppedAndGoesOnWithTheRest) {
   EXPECT_EQ(merged(store("out")), merged(store("whole")));
 }
 
+TEST_F(RunTest, CompletesACurveOfWhichSomeRadiiAreCommitted) {
+  Sweep sweep = toy_sweep();
+  for (Perturbation& one : sweep.perturbations)
+    if (one.kind == Perturbation::Kind::attack) {
+      one.curve = {0.02, 0.1};
+      one.params["mode"] = std::string("exact");
+    }
+  plan = toy_plan(sweep, data);
+  run(store("whole"), all_jobs());
+  const Job* curve = nullptr;
+  for (const Job& job : plan.jobs)
+    if (job.perturbations == 2) curve = &job;
+  ASSERT_NE(curve, nullptr);
+  EXPECT_EQ(curve->units.size(), 2u) << "one model, both radii";
+  const Store torn = store("torn");
+  const Unit& kept = plan.units[static_cast<std::size_t>(curve->units[1])];
+  run(torn, all_jobs());
+  for (const Unit& unit : plan.units)
+    if (unit.key != kept.key)
+      std::filesystem::remove(torn.root() / "units" / unit.key.substr(0, 2) / (unit.key + ".json"));
+  const RunSummary again = run(torn, all_jobs());
+  EXPECT_EQ(again.reused, 1);
+  EXPECT_EQ(again.computed, static_cast<int>(plan.units.size()) - 1);
+  EXPECT_EQ(merged(torn), merged(store("whole")));
+}
+
 TEST_F(RunTest, CountsAFailedUnitAsUndecidedAndGoesOn) {
   const Store out = store("out");
   const RunSummary summary = run(out, all_jobs(), 2);

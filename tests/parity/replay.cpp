@@ -1,8 +1,8 @@
 // assay_replay: an attack fed recorded answers, for comparing every iterate with a peer's.
 //   assay_replay NAME --clean C.npy --gradients G.npy --out O.npy [--start S.npy] [--logits L.npy --labels Y.npy
 //   [--targets T.npy]] [--param key=value ...]
-// clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W; logits: steps x N x classes; labels and
-// targets: N integers. Without a start it begins at clean. Without logits the loss is 0 everywhere.
+// clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W; logits: steps x N x classes; labels
+// and targets: N integers. Without a start it begins at clean. Without logits the loss is 0 everywhere.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
