@@ -108,7 +108,14 @@ TEST_P(EveryAttack, RaisesTheLossOfALinearModel) {
   LinearModel model = linear_model(4, data.dim());
   std::vector<SampleRow> clean = attack(name(), at(0), data, model).rows;
   const std::vector<SampleRow> last = attack(name(), at(epsilon()), data, model).rows;
-  for (std::size_t s = 0; s < last.size(); ++s) EXPECT_GT(last[s].nll, clean[s].nll) << s;
+  int raised = 0;
+  for (std::size_t s = 0; s < last.size(); ++s) {
+    // A search ends at its first success, which for what is wrong when clean is the random start.
+    if (kind() == Kind::search && !clean[s].has(SampleRow::clean_correct)) continue;
+    EXPECT_GT(last[s].nll, clean[s].nll) << s;
+    ++raised;
+  }
+  EXPECT_GT(raised, 5);
 }
 
 TEST_P(EveryAscent, ClimbsGradientsOfAnySize) {
@@ -229,6 +236,7 @@ TEST_P(EveryAttack, LeavesSamplesThatWereOnceNonFiniteUndecided) {
 }
 
 TEST_P(EveryAttack, LeavesSamplesWithNonFiniteGradientsUndecidedAndInTheBall) {
+  if (kind() == Kind::search) GTEST_SKIP() << "asks for no gradients";
   DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
   const std::vector<bool> marks = marked(data);
   LinearModel model = linear_model(4, data.dim());
@@ -404,7 +412,8 @@ TEST_P(EveryAttack, TreatsEachLaneByItsOwnItem) {
 TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
   const DataSet data = float_data(53, 3, 5, 7, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
-  const Params params = at(entry().norm == "linf" ? 2 * epsilon() : epsilon());
+  const double enough = entry().norm == "linf" ? 2 : 1;
+  const Params params = at((kind() == Kind::search ? 2 * enough : enough) * epsilon());
   const Attacked whole = attack(name(), params, data, model);
   for (const std::int64_t batch : {16, 19, 64}) {
     const Attacked retired = attack(name(), params, data, model, {.batch = batch, .full = false});
