@@ -47,7 +47,9 @@ struct Window {
     return {below(y_word, h - side), below(x_word, w - side), side};
   }
   ASSAY_HD std::int64_t size() const { return std::int64_t{side} * side; }
-  ASSAY_HD bool has(int py, int px) const { return py >= y && py < y + side && px >= x && px < x + side; }
+  ASSAY_HD bool has(std::int64_t py, std::int64_t px) const {
+    return py >= y && py < y + side && px >= x && px < x + side;
+  }
 
  private:
   /// Uniform in {0 .. n - 1}, but for a bias of n / 2^32; 0 for n = 0.
@@ -56,22 +58,45 @@ struct Window {
   }
 };
 
-/// A pixel of a window: its place there and in the plane.
+/// A pixel of a window: its place there and in a plane `w` wide.
 struct WindowPixel {
-  int dy, dx;
+  std::int64_t dy, dx;
   std::int64_t at;
 
+  ASSAY_HD WindowPixel(const Window& window, std::int64_t w, std::int64_t down, std::int64_t across)
+      : dy(down), dx(across), at((window.y + down) * w + window.x + across) {}
+  /// The ith, row by row.
   ASSAY_HD static WindowPixel of(const Window& window, std::int64_t w, std::int64_t i) {
     const auto side = static_cast<std::uint32_t>(window.side), k = static_cast<std::uint32_t>(i);
-    const auto dy = static_cast<int>(k / side), dx = static_cast<int>(k % side);
-    return {dy, dx, (window.y + dy) * w + window.x + dx};
+    return {window, w, k / side, k % side};
   }
 };
 
-/// f(pixel) for every pixel of a window in planes `w` wide.
+/// f(pixel) for every pixel of a window.
 template <class Team, class F>
 ASSAY_HD void each_in(Team& team, const Window& window, std::int64_t w, const F& f) {
-  team.each(window.size(), [=](std::int64_t i) { f(WindowPixel::of(window, w, i)); });
+  if constexpr (std::is_same_v<Team, SerialTeam>) {  // without a division a pixel
+    for (int dy = 0; dy < window.side; ++dy)
+      team.each(window.side, [&](std::int64_t dx) { f(WindowPixel(window, w, dy, dx)); });
+  } else {
+    team.each(window.size(), [&](std::int64_t i) { f(WindowPixel::of(window, w, i)); });
+  }
+}
+
+/// The sum of f(pixel).
+template <class Team, class F>
+ASSAY_HD float sum_in(Team& team, const Window& window, std::int64_t w, const F& f) {
+  return team.sum(window.size(), [&](std::int64_t i) { return f(WindowPixel::of(window, w, i)); });
+}
+
+/// Copies a window in all channels.
+template <class Team>
+ASSAY_HD void copy_window(Team& team, const LaneRow& row, const Window& window, float* out, const float* in) {
+  for (std::int64_t c = 0; c < row.c; ++c) {
+    float* const to = out + c * row.h * row.w;
+    const float* const from = in + c * row.h * row.w;
+    each_in(team, window, row.w, [=](const WindowPixel& pixel) { to[pixel.at] = from[pixel.at]; });
+  }
 }
 
 /// What a query draws for its window, and the start for each tile: the words of consecutive blocks of a Draw whose step

@@ -6,17 +6,24 @@
 namespace assay {
 namespace {
 
+/// A norm, and how many pixels a larger cut would lower.
+struct CutNorm {
+  float norm, moving;
+
+  ASSAY_HD CutNorm& operator+=(const CutNorm& other) { return *this = *this + other; }
+  ASSAY_HD CutNorm operator+(const CutNorm& other) const { return {norm + other.norm, moving + other.moving}; }
+};
+
 /// A perturbation v with |v| lowered by `cut`, and cut off at the box.
 struct SoftCut {
   float cut;
 
-  ASSAY_HD static float room(float v, float clean) { return v < 0.f ? clean : 1.f - clean; }
   ASSAY_HD float lowered(float v) const { return (v < 0.f ? -v : v) - cut; }
+  ASSAY_HD static float room(float v, float clean) { return v < 0.f ? clean : 1.f - clean; }
   ASSAY_HD float size(float v, float clean) const { return clamp(lowered(v), 0.f, room(v, clean)); }
-  /// Whether a larger cut makes it smaller.
-  ASSAY_HD bool moves(float v, float clean) const {
+  ASSAY_HD CutNorm norm(float v, float clean) const {
     const float left = lowered(v);
-    return left > 0.f && left < room(v, clean);
+    return {size(v, clean), static_cast<float>(left > 0.f) * static_cast<float>(left < room(v, clean))};
   }
 };
 
@@ -28,39 +35,43 @@ struct L1Windows {
   ASSAY_HD static float radius(float epsilon) { return epsilon * (1.f - 1e-6f); }
   ASSAY_HD static float refilled(float mass, std::int64_t channels) { return mass * static_cast<float>(channels); }
 
+  /// That of eta: the projection cuts all of them down to the ball.
+  ASSAY_HD static float tile(float, std::int64_t) { return 1.f; }
+  ASSAY_HD static bool leaves(std::int64_t channels) { return channels > 1; }
+
+  /// `point` may be outside the box as well.
   template <class Team>
   ASSAY_HD static void project(Team& team, const LaneRow& row) {
     const SoftCut cut = cut_of(team, row, radius(row.item.epsilon));
     team.map(
         row.dim, row.point,
-        [=](float v, float c) {
-          const float size = cut.size(v, c);
-          return clamp01(v < 0.f ? c - size : c + size);
+        [=](float p, float x) {
+          const float size = cut.size(p - x, x);
+          return clamp01(p < x ? x - size : x + size);
         },
         row.point, row.clean);
   }
 
-  /// The smallest cut whose norm is within `radius`: Newton's method on a function that falls piecewise linearly, and
+  /// The smallest cut whose norm is within the radius: Newton's method on a function that falls piecewise linearly, and
   /// bisection where that would leave what is known of the root.
   template <class Team>
   ASSAY_HD static SoftCut cut_of(Team& team, const LaneRow& row, float radius) {
-    constexpr int kMostTurns = 64;
-    float low = 0.f, high = -1.f;  // unknown
+    constexpr float kTolerance = 3e-7f;
+    float low = 0.f, high = 0.f;
     SoftCut cut{0.f};
-    for (int turn = 0; turn < kMostTurns; ++turn) {
-      const float norm = team.sum_of(row.dim, [=](float v, float c) { return cut.size(v, c); }, row.point, row.clean);
-      const float excess = norm - radius;
-      if (excess <= 0.f ? cut.cut == 0.f || excess >= -3e-7f * radius : excess <= 3e-7f * radius) return cut;
-      if (high < 0.f) high = team.max_of(row.dim, 0.f, [](float v) { return mass(v); }, row.point);
+    for (;;) {
+      const CutNorm at =
+          team.sum_of(row.dim, [=](float p, float x) { return cut.norm(p - x, x); }, row.point, row.clean);
+      const float excess = at.norm - radius;
+      if (excess <= kTolerance * radius && (cut.cut == 0.f || excess >= -kTolerance * radius)) return cut;
+      if (cut.cut == 0.f)
+        high = team.max_of(row.dim, 0.f, [](float p, float x) { return mass(p - x); }, row.point, row.clean);
       (excess > 0.f ? low : high) = cut.cut;
-      const float slope =
-          team.sum_of(row.dim, [=](float v, float c) { return cut.moves(v, c) ? 1.f : 0.f; }, row.point, row.clean);
-      float next = cut.cut + excess / slope;  // not finite for no slope
+      float next = cut.cut + excess / at.moving;  // not finite where nothing moves
       if (!(next > low && next < high)) next = low + (high - low) / 2;
-      if (!(next > low && next < high)) break;
+      if (!(next > low && next < high)) return {high};  // neighbouring numbers
       cut.cut = next;
     }
-    return {high};
   }
 };
 

@@ -11,12 +11,12 @@ struct L2Windows {
   ASSAY_HD static float radius(float epsilon) { return epsilon; }
   ASSAY_HD static float refilled(float mass, std::int64_t) { return sqrtf(mass); }
 
-  /// Onto the sphere, then into the box.
+  ASSAY_HD static float tile(float radius, std::int64_t tiles) { return radius / sqrtf(static_cast<float>(tiles)); }
+  ASSAY_HD static bool leaves(std::int64_t) { return false; }
+
   template <class Team>
   ASSAY_HD static void project(Team& team, const LaneRow& row) {
-    const float norm = sqrtf(team.sum_of(row.dim, [](float v) { return v * v; }, row.point));
-    const float scale = norm > 0.f ? row.item.epsilon / norm : 0.f;
-    team.map(row.dim, row.point, [=](float v, float c) { return clamp01(c + scale * v); }, row.point, row.clean);
+    team.map(row.dim, row.point, [](float p) { return clamp01(p); }, row.point);
   }
 };
 

@@ -58,25 +58,21 @@ struct SquareLinf {
     if (answered == 1) {
       team.map(row.dim, best, [](float p) { return p; }, point);
     } else {
-      const float* const from = better ? point : best;
-      float* const to = better ? best : point;
-      for (std::int64_t c = 0; c < row.c; ++c)
-        each_in(team, lane.window, w,
-                [=](const WindowPixel& pixel) { to[c * plane + pixel.at] = from[c * plane + pixel.at]; });
+      copy_window(team, row, lane.window, better ? best : point, better ? point : best);
     }
     if (answered == schedule.queries) return Verdict::look;
     team.sync();
 
     const WindowDraw draw = WindowDraw::of(row, answered);
     lane.window = draw.window(schedule.side(answered - 1, row.h, w, 1, false), row);
-    const float* const clean = row.clean;
     const float epsilon = row.item.epsilon;
     for (std::int64_t c = 0; c < row.c; ++c) {
+      const float *const clean = row.clean + c * plane, *const old = best + c * plane;
+      float* const out = point + c * plane;
       const float move = draw.sign(c) * 2.f * epsilon;
       each_in(team, lane.window, w, [=](const WindowPixel& pixel) {
-        const std::int64_t i = c * plane + pixel.at;
-        const float low = clean[i] - epsilon, high = clean[i] + epsilon, moved = best[i] + move;
-        point[i] = clamp01(moved < low ? low : moved > high ? high : moved);
+        const float x = clean[pixel.at];
+        out[pixel.at] = clamp01(clamp(old[pixel.at] + move, x - epsilon, x + epsilon));
       });
     }
     return Verdict::look;

@@ -14,13 +14,14 @@ struct Eta {
 
   /// The number of rings.
   ASSAY_HD static int rings(int side) { return side / 2 + 1; }
-  ASSAY_HD int ring(int y, int x) const {
-    const int half = side / 2, dy = y - (y < half ? half / 2 : half + (side - half) / 2), dx = x - half;
-    const int up = dy < 0 ? -dy : dy, across = dx < 0 ? -dx : dx;
+  ASSAY_HD std::int64_t ring(std::int64_t y, std::int64_t x) const {
+    const std::int64_t half = side / 2, dy = y - (y < half ? half / 2 : half + (side - half) / 2), dx = x - half;
+    const std::int64_t up = dy < 0 ? -dy : dy, across = dx < 0 ? -dx : dx;
     return up > across ? up : across;
   }
-  ASSAY_HD float at(const float* ring_values, int y, int x) const {
-    return ring_values[ring(y, x)] * (y < side / 2 ? upper : lower);
+  ASSAY_HD float at(const float* ring_values, std::int64_t y, std::int64_t x, bool transposed = false) const {
+    const std::int64_t down = transposed ? x : y, across = transposed ? y : x;
+    return ring_values[ring(down, across)] * (down < side / 2 ? upper : lower);
   }
 
   /// Of this side; writes its rings' values, from the inside out.
@@ -35,10 +36,10 @@ struct Eta {
     team.sync();
     const Eta plain{side, 1.f, 1.f};
     const auto square = static_cast<std::uint32_t>(side);
-    const auto norm_of = [&](int first, int rows) {
-      return Norm::size(team.sum(std::int64_t{rows} * side, [=](std::int64_t i) {
+    const auto norm_of = [&](std::int64_t first, std::int64_t rows) {
+      return Norm::size(team.sum(rows * side, [=](std::int64_t i) {
         const auto k = static_cast<std::uint32_t>(i);
-        return Norm::mass(plain.at(ring_values, first + static_cast<int>(k / square), static_cast<int>(k % square)));
+        return Norm::mass(plain.at(ring_values, first + k / square, k % square));
       }));
     };
     const int half = side / 2;
@@ -52,13 +53,15 @@ struct Eta {
 ///   rectangle(k)         eta's height in the kth rectangle
 ///   radius(epsilon)      of the ball that candidates are brought to
 ///   refilled(mass, channels)  the norm of a channel's window that may have this mass
-///   project(team, row)   row.point, a perturbation, becomes a point of the ball and the box
+///   tile(radius, tiles)  the norm of each of that many tiles at the start
+///   leaves(channels)     whether windows may leave the ball, and project(team, row) brings all of row.point back to it
 template <class Norm>
 struct SquareWindows {
   struct Lane {
     SearchState search;
-    Eta eta;     ///< of the present side
-    float mass;  ///< of the best perturbation
+    Eta eta;          ///< of the present side
+    float mass;       ///< of the best perturbation
+    Window to, from;  ///< of the candidate that is asked about
   };
   static constexpr int kScratchRows = 2;  ///< the best point; eta's rings
   SquareSchedule schedule;
@@ -71,23 +74,22 @@ struct SquareWindows {
     const std::int64_t down = h / side, across = w / side, tiles = down * across;
     const std::int64_t top = (h - down * side) / 2, left = (w - across * side) / 2;
     const std::int64_t draws = (row.c + 31) / 32;  // blocks a tile
-    float* const rings = row.kept(1);
-    const Eta eta = Eta::of<Norm>(team, static_cast<int>(side), rings);
+    const float* const rings = row.kept(1);
+    const Eta eta = lane.eta = Eta::of<Norm>(team, static_cast<int>(side), row.kept(1));
+    const float size = Norm::tile(Norm::radius(row.item.epsilon), tiles * row.c);
     float* const point = row.point;
-    team.map(row.dim, point, [](float) { return 0.f; }, row.clean);
+    copy_clean(team, row);
     team.sync();
     team.each(row.c * tiles * side, [=](std::int64_t i) {
-      const auto dy = static_cast<int>(i % side);
-      const std::int64_t tile = i / side % tiles, channel = i / side / tiles;
+      const std::int64_t dy = i % side, tile = i / side % tiles, channel = i / side / tiles;
       const WindowDraw draw = WindowDraw::of(row, 0, tile * draws);
-      const float sign = draw.sign(channel);
+      const float scale = draw.sign(channel) * size;
       const bool transposed = draw.transposed();
       float* const to = point + (channel * h + top + tile / across * side + dy) * w + left + tile % across * side;
-      for (int dx = 0; dx < side; ++dx) to[dx] = sign * (transposed ? eta.at(rings, dx, dy) : eta.at(rings, dy, dx));
+      for (std::int64_t dx = 0; dx < side; ++dx) to[dx] += scale * eta.at(rings, dy, dx, transposed);
     });
     team.sync();
     Norm::project(team, row);
-    lane.eta = eta;
     return Verdict::look;
   }
 
@@ -95,57 +97,71 @@ struct SquareWindows {
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     if (row.wrong || lane.search.answered == schedule.queries) return Verdict::exhausted;
     const bool better = lane.search.take(label_margin(team, row));
-    float *const point = row.point, *const best = row.kept(0), *const rings = row.kept(1);
-    const float* const clean = row.clean;
-    if (better) {
-      team.map(row.dim, best, [](float p) { return p; }, point);
-      lane.mass = team.sum_of(row.dim, [](float b, float c) { return Norm::mass(b - c); }, best, clean);
-    }
     const int answered = lane.search.answered;
-    if (answered == schedule.queries) {
-      team.map(row.dim, point, [](float b) { return b; }, best);
-      return Verdict::look;
-    }
-    const std::int64_t h = row.h, w = row.w;
-    const int side = schedule.side(answered - 1, h, w, 3, true);
-    if (side != lane.eta.side) lane.eta = Eta::of<Norm>(team, side, rings);
-    team.map(row.dim, point, [](float b, float c) { return b - c; }, best, clean);
+    float* const best = row.kept(0);
+    copy_changed(team, lane, row, better ? best : row.point, better ? row.point : best);
+    if (answered == schedule.queries) return Verdict::look;
     team.sync();
 
+    const float* const clean = row.clean;
+    if (better) lane.mass = team.sum_of(row.dim, [](float b, float x) { return Norm::mass(b - x); }, best, clean);
+    const int side = schedule.side(answered - 1, row.h, row.w, 3, true);
+    if (side != lane.eta.side) lane.eta = Eta::of<Norm>(team, side, row.kept(1));
     const WindowDraw draw = WindowDraw::of(row, answered);
-    const Window to = draw.window(side, row), from = draw.second_window(side, row);
-    // Negative where rounding took the norm beyond the radius: scaling by a factor next to 1 is lost on most pixels.
-    const float share = (Norm::mass(Norm::radius(row.item.epsilon)) - lane.mass) / static_cast<float>(row.c);
+    lane.to = draw.window(side, row);
+    lane.from = draw.second_window(side, row);
+    move_mass(team, lane, row, draw);
+    if (Norm::leaves(row.c)) {
+      team.sync();
+      Norm::project(team, row);
+    }
+    return Verdict::look;
+  }
+
+ private:
+  /// What the last candidate changed, all of the point where it was the start.
+  template <class Team>
+  ASSAY_HD static void copy_changed(Team& team, const Lane& lane, const LaneRow& row, float* out, const float* in) {
+    if (lane.search.answered == 1 || Norm::leaves(row.c)) {
+      team.map(row.dim, out, [](float p) { return p; }, in);
+      return;
+    }
+    copy_window(team, row, lane.to, out, in);
+    team.sync();
+    copy_window(team, row, lane.from, out, in);
+  }
+
+  template <class Team>
+  ASSAY_HD static void move_mass(Team& team, const Lane& lane, const LaneRow& row, const WindowDraw& draw) {
+    const Window to = lane.to, from = lane.from;
     const Eta eta = lane.eta;
-    const bool transposed = draw.transposed();
+    const std::int64_t w = row.w;
+    const float* const rings = row.kept(1);
+    const bool transposed = draw.transposed(), inside = !Norm::leaves(row.c);
+    // Negative where rounding took the norm beyond the radius.
+    const float share = (Norm::mass(Norm::radius(row.item.epsilon)) - lane.mass) / static_cast<float>(row.c);
     for (std::int64_t c = 0; c < row.c; ++c) {
-      // Read from these: `point` loses a window before the other one is written.
-      const float *const b = best + c * h * w, *const x = clean + c * h * w;
-      float* const out = point + c * h * w;
-      const float kept = team.sum(to.size(), [=](std::int64_t i) {
-        const WindowPixel pixel = WindowPixel::of(to, w, i);
-        return Norm::mass(b[pixel.at] - x[pixel.at]);
-      });
-      const float emptied = team.sum(from.size(), [=](std::int64_t i) {
-        const WindowPixel pixel = WindowPixel::of(from, w, i);
-        return to.has(from.y + pixel.dy, from.x + pixel.dx) ? 0.f : Norm::mass(b[pixel.at] - x[pixel.at]);
+      const float *const best = row.kept(0) + c * row.h * w, *const clean = row.clean + c * row.h * w;
+      float* const out = row.point + c * row.h * w;
+      const float kept =
+          sum_in(team, to, w, [=](const WindowPixel& p) { return Norm::mass(best[p.at] - clean[p.at]); });
+      const float emptied = sum_in(team, from, w, [=](const WindowPixel& p) {
+        return to.has(from.y + p.dy, from.x + p.dx) ? 0.f : Norm::mass(best[p.at] - clean[p.at]);
       });
       const float sign = draw.sign(c), old = kept > 0.f ? 1.f / Norm::size(kept) : 0.f;
-      const auto mixed = [=](const WindowPixel& pixel) {
-        const float pattern = transposed ? eta.at(rings, pixel.dx, pixel.dy) : eta.at(rings, pixel.dy, pixel.dx);
-        return sign * pattern + old * (b[pixel.at] - x[pixel.at]);
+      const auto mixed = [=](const WindowPixel& p) {
+        return sign * eta.at(rings, p.dy, p.dx, transposed) + old * (best[p.at] - clean[p.at]);
       };
-      const float norm =
-          Norm::size(team.sum(to.size(), [=](std::int64_t i) { return Norm::mass(mixed(WindowPixel::of(to, w, i))); }));
+      const float norm = Norm::size(sum_in(team, to, w, [=](const WindowPixel& p) { return Norm::mass(mixed(p)); }));
       const float mass = share + kept + emptied;
       const float scale = norm > 0.f && mass > 0.f ? Norm::refilled(mass, row.c) / norm : 0.f;
-      each_in(team, from, w, [=](const WindowPixel& pixel) { out[pixel.at] = 0.f; });
+      each_in(team, from, w, [=](const WindowPixel& p) { out[p.at] = clean[p.at]; });
       team.sync();
-      each_in(team, to, w, [=](const WindowPixel& pixel) { out[pixel.at] = scale * mixed(pixel); });
+      each_in(team, to, w, [=](const WindowPixel& p) {
+        const float moved = clean[p.at] + scale * mixed(p);
+        out[p.at] = inside ? clamp01(moved) : moved;
+      });
     }
-    team.sync();
-    Norm::project(team, row);
-    return Verdict::look;
   }
 };
 
