@@ -57,18 +57,21 @@ struct L1Windows {
   template <class Team>
   ASSAY_HD static SoftCut cut_of(Team& team, const LaneRow& row, float radius) {
     constexpr float kTolerance = 3e-7f;
-    float low = 0.f, high = 0.f;
+    constexpr float kUnbounded = -kLowest;
+    float low = 0.f, high = kUnbounded;
     SoftCut cut{0.f};
     for (;;) {
       const CutNorm at =
           team.sum_of(row.dim, [=](float p, float x) { return cut.norm(p - x, x); }, row.point, row.clean);
       const float excess = at.norm - radius;
       if (excess <= kTolerance * radius && (cut.cut == 0.f || excess >= -kTolerance * radius)) return cut;
-      if (cut.cut == 0.f)
-        high = team.max_of(row.dim, 0.f, [](float p, float x) { return mass(p - x); }, row.point, row.clean);
       (excess > 0.f ? low : high) = cut.cut;
       float next = cut.cut + excess / at.moving;  // not finite where nothing moves
-      if (!(next > low && next < high)) next = low + (high - low) / 2;
+      if (!(next > low && next < high)) {
+        if (high == kUnbounded)
+          high = team.max_of(row.dim, 0.f, [](float p, float x) { return mass(p - x); }, row.point, row.clean);
+        next = low + (high - low) / 2;
+      }
       if (!(next > low && next < high)) return {high};  // neighbouring numbers
       cut.cut = next;
     }
