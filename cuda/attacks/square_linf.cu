@@ -1,6 +1,7 @@
 // Square Attack in L-infinity: Andriushchenko et al. 2020, arXiv:1912.00049, algorithms 1 and 2. Start: every column of
 // every channel at clean +- epsilon. A candidate moves one window of the best point by +- 2 epsilon, a sign a channel,
-// and cuts it off at the ball and the box.
+// and cuts it off at the ball and the box; as no pixel is further than epsilon from the clean one, that is the clean
+// window at +- epsilon.
 #include "attacks/square.hpp"
 
 namespace assay {
@@ -54,7 +55,7 @@ struct SquareLinf {
     const bool better = lane.search.take(label_margin(team, row));
     const int answered = lane.search.answered;
     float *const point = row.point, *const best = row.kept(0);
-    const std::int64_t plane = row.h * row.w, w = row.w;
+    const std::int64_t w = row.w;
     if (answered == 1) {
       team.map(row.dim, best, [](float p) { return p; }, point);
     } else {
@@ -65,15 +66,12 @@ struct SquareLinf {
 
     const WindowDraw draw = WindowDraw::of(row, answered);
     lane.window = draw.window(schedule.side(answered - 1, row.h, w, 1, false), row);
-    const float epsilon = row.item.epsilon;
+    const std::int64_t plane = row.h * w;
     for (std::int64_t c = 0; c < row.c; ++c) {
-      const float *const clean = row.clean + c * plane, *const old = best + c * plane;
+      const float* const clean = row.clean + c * plane;
       float* const out = point + c * plane;
-      const float move = draw.sign(c) * 2.f * epsilon;
-      each_in(team, lane.window, w, [=](const WindowPixel& pixel) {
-        const float x = clean[pixel.at];
-        out[pixel.at] = clamp01(clamp(old[pixel.at] + move, x - epsilon, x + epsilon));
-      });
+      const float move = draw.sign(c) * row.item.epsilon;
+      each_in(team, lane.window, w, [=](const WindowPixel& p) { out[p.at] = clamp01(clean[p.at] + move); });
     }
     return Verdict::look;
   }
