@@ -47,9 +47,7 @@ struct Window {
     return {below(y_word, h - side), below(x_word, w - side), side};
   }
   ASSAY_HD std::int64_t size() const { return std::int64_t{side} * side; }
-  ASSAY_HD bool has(std::int64_t py, std::int64_t px) const {
-    return py >= y && py < y + side && px >= x && px < x + side;
-  }
+  ASSAY_HD bool has(int py, int px) const { return py >= y && py < y + side && px >= x && px < x + side; }
 
  private:
   /// Uniform in {0 .. n - 1}, but for a bias of n / 2^32; 0 for n = 0.
@@ -58,45 +56,50 @@ struct Window {
   }
 };
 
-/// A pixel of a window: its place there and in a plane `w` wide.
-struct WindowPixel {
-  std::int64_t dy, dx;
-  std::int64_t at;
+/// One channel of an image: its first pixel's index, and its width.
+struct Plane {
+  int first, w;
 
-  ASSAY_HD WindowPixel(const Window& window, std::int64_t w, std::int64_t down, std::int64_t across)
-      : dy(down), dx(across), at((window.y + down) * w + window.x + across) {}
+  ASSAY_HD static Plane of(const LaneRow& row, std::int64_t channel) {
+    return {static_cast<int>(channel * row.h * row.w), static_cast<int>(row.w)};
+  }
+};
+
+/// A pixel of a window in a plane: its place there, and its index in the image.
+struct WindowPixel {
+  int dy, dx, at;
+
+  ASSAY_HD WindowPixel(const Window& window, const Plane& plane, int down, int across)
+      : dy(down), dx(across), at(plane.first + (window.y + down) * plane.w + window.x + across) {}
   /// The ith, row by row.
-  ASSAY_HD static WindowPixel of(const Window& window, std::int64_t w, std::int64_t i) {
+  ASSAY_HD static WindowPixel of(const Window& window, const Plane& plane, std::int64_t i) {
     const auto side = static_cast<std::uint32_t>(window.side), k = static_cast<std::uint32_t>(i);
-    return {window, w, k / side, k % side};
+    return {window, plane, static_cast<int>(k / side), static_cast<int>(k % side)};
   }
 };
 
 /// f(pixel) for every pixel of a window.
 template <class Team, class F>
-ASSAY_HD void each_in(Team& team, const Window& window, std::int64_t w, const F& f) {
+ASSAY_HD void each_in(Team& team, const Window& window, const Plane& plane, const F& f) {
   if constexpr (std::is_same_v<Team, SerialTeam>) {  // without a division a pixel
     for (int dy = 0; dy < window.side; ++dy)
-      team.each(window.side, [&](std::int64_t dx) { f(WindowPixel(window, w, dy, dx)); });
+      for (int dx = 0; dx < window.side; ++dx) f(WindowPixel(window, plane, dy, dx));
   } else {
-    team.each(window.size(), [&](std::int64_t i) { f(WindowPixel::of(window, w, i)); });
+    team.each(window.size(), [&](std::int64_t i) { f(WindowPixel::of(window, plane, i)); });
   }
 }
 
 /// The sum of f(pixel).
 template <class Team, class F>
-ASSAY_HD float sum_in(Team& team, const Window& window, std::int64_t w, const F& f) {
-  return team.sum(window.size(), [&](std::int64_t i) { return f(WindowPixel::of(window, w, i)); });
+ASSAY_HD float sum_in(Team& team, const Window& window, const Plane& plane, const F& f) {
+  return team.sum(window.size(), [&](std::int64_t i) { return f(WindowPixel::of(window, plane, i)); });
 }
 
 /// Copies a window in all channels.
 template <class Team>
 ASSAY_HD void copy_window(Team& team, const LaneRow& row, const Window& window, float* out, const float* in) {
-  for (std::int64_t c = 0; c < row.c; ++c) {
-    float* const to = out + c * row.h * row.w;
-    const float* const from = in + c * row.h * row.w;
-    each_in(team, window, row.w, [=](const WindowPixel& pixel) { to[pixel.at] = from[pixel.at]; });
-  }
+  for (std::int64_t c = 0; c < row.c; ++c)
+    each_in(team, window, Plane::of(row, c), [=](const WindowPixel& p) { out[p.at] = in[p.at]; });
 }
 
 /// What a query draws for its window, and the start for each tile: the words of consecutive blocks of a Draw whose step

@@ -6,14 +6,6 @@
 namespace assay {
 namespace {
 
-/// A norm, and how many pixels a larger cut would lower.
-struct CutNorm {
-  float norm, moving;
-
-  ASSAY_HD CutNorm& operator+=(const CutNorm& other) { return *this = *this + other; }
-  ASSAY_HD CutNorm operator+(const CutNorm& other) const { return {norm + other.norm, moving + other.moving}; }
-};
-
 /// A perturbation v with |v| lowered by `cut`, and cut off at the box.
 struct SoftCut {
   float cut;
@@ -21,9 +13,10 @@ struct SoftCut {
   ASSAY_HD float lowered(float v) const { return (v < 0.f ? -v : v) - cut; }
   ASSAY_HD static float room(float v, float clean) { return v < 0.f ? clean : 1.f - clean; }
   ASSAY_HD float size(float v, float clean) const { return clamp(lowered(v), 0.f, room(v, clean)); }
-  ASSAY_HD CutNorm norm(float v, float clean) const {
+  /// Whether a larger cut lowers it.
+  ASSAY_HD float moves(float v, float clean) const {
     const float left = lowered(v);
-    return {size(v, clean), static_cast<float>(left > 0.f) * static_cast<float>(left < room(v, clean))};
+    return static_cast<float>(left > 0.f) * static_cast<float>(left < room(v, clean));
   }
 };
 
@@ -61,12 +54,13 @@ struct L1Windows {
     float low = 0.f, high = kUnbounded;
     SoftCut cut{0.f};
     for (;;) {
-      const CutNorm at =
-          team.sum_of(row.dim, [=](float p, float x) { return cut.norm(p - x, x); }, row.point, row.clean);
-      const float excess = at.norm - radius;
+      const auto total = [&](const auto& f) { return team.sum_of(row.dim, f, row.point, row.clean); };
+      const float excess = total([=](float p, float x) { return cut.size(p - x, x); }) - radius;
       if (excess <= kTolerance * radius && (cut.cut == 0.f || excess >= -kTolerance * radius)) return cut;
       (excess > 0.f ? low : high) = cut.cut;
-      float next = cut.cut + excess / at.moving;  // not finite where nothing moves
+      float next = cut.cut + excess / total([=](float p, float x) {
+                               return cut.moves(p - x, x);
+                             });  // not finite where nothing moves
       if (!(next > low && next < high)) {
         if (high == kUnbounded)
           high = team.max_of(row.dim, 0.f, [](float p, float x) { return mass(p - x); }, row.point, row.clean);

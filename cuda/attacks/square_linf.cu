@@ -35,7 +35,10 @@ struct SquareLinf {
               drawn = column / 128;
               bits = draw.words(drawn);
             }
-            const bool up = (bits.v[column % 128 / 32] >> (column % 32) & 1) != 0;
+            const auto word = static_cast<int>(column % 128 / 32);
+            const std::uint32_t signs =
+                word < 2 ? (word == 0 ? bits.v[0] : bits.v[1]) : (word == 2 ? bits.v[2] : bits.v[3]);
+            const bool up = (signs >> (column % 32) & 1) != 0;
             point.v[k] = clamp01(clean.v[k] + (up ? epsilon : -epsilon));
             if (++x < w) continue;
             x = 0;
@@ -55,7 +58,6 @@ struct SquareLinf {
     const bool better = lane.search.take(label_margin(team, row));
     const int answered = lane.search.answered;
     float *const point = row.point, *const best = row.kept(0);
-    const std::int64_t w = row.w;
     if (answered == 1) {
       team.map(row.dim, best, [](float p) { return p; }, point);
     } else {
@@ -65,13 +67,12 @@ struct SquareLinf {
     team.sync();
 
     const WindowDraw draw = WindowDraw::of(row, answered);
-    lane.window = draw.window(schedule.side(answered - 1, row.h, w, 1, false), row);
-    const std::int64_t plane = row.h * w;
+    lane.window = draw.window(schedule.side(answered - 1, row.h, row.w, 1, false), row);
+    const float* const clean = row.clean;
     for (std::int64_t c = 0; c < row.c; ++c) {
-      const float* const clean = row.clean + c * plane;
-      float* const out = point + c * plane;
       const float move = draw.sign(c) * row.item.epsilon;
-      each_in(team, lane.window, w, [=](const WindowPixel& p) { out[p.at] = clamp01(clean[p.at] + move); });
+      each_in(team, lane.window, Plane::of(row, c),
+              [=](const WindowPixel& p) { point[p.at] = clamp01(clean[p.at] + move); });
     }
     return Verdict::look;
   }

@@ -14,13 +14,13 @@ struct Eta {
 
   /// The number of rings.
   ASSAY_HD static int rings(int side) { return side / 2 + 1; }
-  ASSAY_HD std::int64_t ring(std::int64_t y, std::int64_t x) const {
-    const std::int64_t half = side / 2, dy = y - (y < half ? half / 2 : half + (side - half) / 2), dx = x - half;
-    const std::int64_t up = dy < 0 ? -dy : dy, across = dx < 0 ? -dx : dx;
+  ASSAY_HD int ring(int y, int x) const {
+    const int half = side / 2, dy = y - (y < half ? half / 2 : half + (side - half) / 2), dx = x - half;
+    const int up = dy < 0 ? -dy : dy, across = dx < 0 ? -dx : dx;
     return up > across ? up : across;
   }
-  ASSAY_HD float at(const float* ring_values, std::int64_t y, std::int64_t x, bool transposed = false) const {
-    const std::int64_t down = transposed ? x : y, across = transposed ? y : x;
+  ASSAY_HD float at(const float* ring_values, int y, int x, bool transposed = false) const {
+    const int down = transposed ? x : y, across = transposed ? y : x;
     return ring_values[ring(down, across)] * (down < side / 2 ? upper : lower);
   }
 
@@ -36,10 +36,10 @@ struct Eta {
     team.sync();
     const Eta plain{side, 1.f, 1.f};
     const auto square = static_cast<std::uint32_t>(side);
-    const auto norm_of = [&](std::int64_t first, std::int64_t rows) {
-      return Norm::size(team.sum(rows * side, [=](std::int64_t i) {
+    const auto norm_of = [&](int first, int rows) {
+      return Norm::size(team.sum(std::int64_t{rows} * side, [=](std::int64_t i) {
         const auto k = static_cast<std::uint32_t>(i);
-        return Norm::mass(plain.at(ring_values, first + k / square, k % square));
+        return Norm::mass(plain.at(ring_values, first + static_cast<int>(k / square), static_cast<int>(k % square)));
       }));
     };
     const int half = side / 2;
@@ -69,24 +69,22 @@ struct SquareWindows {
   /// Whole tiles, centred: five or more each way.
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane& lane, const LaneRow& row) const {
-    const std::int64_t h = row.h, w = row.w, shorter = h < w ? h : w;
-    const std::int64_t side = shorter < 5 ? 1 : shorter / 5;
-    const std::int64_t down = h / side, across = w / side, tiles = down * across;
-    const std::int64_t top = (h - down * side) / 2, left = (w - across * side) / 2;
+    const auto h = static_cast<int>(row.h), w = static_cast<int>(row.w), shorter = h < w ? h : w;
+    const int side = shorter < 5 ? 1 : shorter / 5, down = h / side, across = w / side, tiles = down * across;
+    const int first = (h - down * side) / 2 * w + (w - across * side) / 2;
     const std::int64_t draws = (row.c + 31) / 32;  // blocks a tile
-    const float* const rings = row.kept(1);
-    const Eta eta = lane.eta = Eta::of<Norm>(team, static_cast<int>(side), row.kept(1));
+    float *const rings = row.kept(1), *const point = row.point;
+    const Eta eta = lane.eta = Eta::of<Norm>(team, side, rings);
     const float size = Norm::tile(Norm::radius(row.item.epsilon), tiles * row.c);
-    float* const point = row.point;
     copy_clean(team, row);
     team.sync();
     team.each(row.c * tiles * side, [=](std::int64_t i) {
-      const std::int64_t dy = i % side, tile = i / side % tiles, channel = i / side / tiles;
+      const auto k = static_cast<int>(i), dy = k % side, tile = k / side % tiles, channel = k / side / tiles;
       const WindowDraw draw = WindowDraw::of(row, 0, tile * draws);
       const float scale = draw.sign(channel) * size;
       const bool transposed = draw.transposed();
-      float* const to = point + (channel * h + top + tile / across * side + dy) * w + left + tile % across * side;
-      for (std::int64_t dx = 0; dx < side; ++dx) to[dx] += scale * eta.at(rings, dy, dx, transposed);
+      float* const to = point + (channel * h + tile / across * side + dy) * w + tile % across * side + first;
+      for (int dx = 0; dx < side; ++dx) to[dx] += scale * eta.at(rings, dy, dx, transposed);
     });
     team.sync();
     Norm::project(team, row);
@@ -135,29 +133,29 @@ struct SquareWindows {
   ASSAY_HD static void move_mass(Team& team, const Lane& lane, const LaneRow& row, const WindowDraw& draw) {
     const Window to = lane.to, from = lane.from;
     const Eta eta = lane.eta;
-    const std::int64_t w = row.w;
-    const float* const rings = row.kept(1);
+    const float *const rings = row.kept(1), *const best = row.kept(0), *const clean = row.clean;
+    float* const out = row.point;
     const bool transposed = draw.transposed(), inside = !Norm::leaves(row.c);
     // Negative where rounding took the norm beyond the radius.
     const float share = (Norm::mass(Norm::radius(row.item.epsilon)) - lane.mass) / static_cast<float>(row.c);
     for (std::int64_t c = 0; c < row.c; ++c) {
-      const float *const best = row.kept(0) + c * row.h * w, *const clean = row.clean + c * row.h * w;
-      float* const out = row.point + c * row.h * w;
+      const Plane plane = Plane::of(row, c);
       const float kept =
-          sum_in(team, to, w, [=](const WindowPixel& p) { return Norm::mass(best[p.at] - clean[p.at]); });
-      const float emptied = sum_in(team, from, w, [=](const WindowPixel& p) {
+          sum_in(team, to, plane, [=](const WindowPixel& p) { return Norm::mass(best[p.at] - clean[p.at]); });
+      const float emptied = sum_in(team, from, plane, [=](const WindowPixel& p) {
         return to.has(from.y + p.dy, from.x + p.dx) ? 0.f : Norm::mass(best[p.at] - clean[p.at]);
       });
       const float sign = draw.sign(c), old = kept > 0.f ? 1.f / Norm::size(kept) : 0.f;
       const auto mixed = [=](const WindowPixel& p) {
         return sign * eta.at(rings, p.dy, p.dx, transposed) + old * (best[p.at] - clean[p.at]);
       };
-      const float norm = Norm::size(sum_in(team, to, w, [=](const WindowPixel& p) { return Norm::mass(mixed(p)); }));
+      const float norm =
+          Norm::size(sum_in(team, to, plane, [=](const WindowPixel& p) { return Norm::mass(mixed(p)); }));
       const float mass = share + kept + emptied;
       const float scale = norm > 0.f && mass > 0.f ? Norm::refilled(mass, row.c) / norm : 0.f;
-      each_in(team, from, w, [=](const WindowPixel& p) { out[p.at] = clean[p.at]; });
+      each_in(team, from, plane, [=](const WindowPixel& p) { out[p.at] = clean[p.at]; });
       team.sync();
-      each_in(team, to, w, [=](const WindowPixel& p) {
+      each_in(team, to, plane, [=](const WindowPixel& p) {
         const float moved = clean[p.at] + scale * mixed(p);
         out[p.at] = inside ? clamp01(moved) : moved;
       });

@@ -374,7 +374,8 @@ struct Reference {
       Plane both, window;
       for (std::int64_t y = 0; y < h; ++y)
         for (std::int64_t x = 0; x < w; ++x)
-          if (to.has(y, x) || from.has(y, x)) both.push_back(old[at(channel, y, x)]);
+          if (to.has(static_cast<int>(y), static_cast<int>(x)) || from.has(static_cast<int>(y), static_cast<int>(x)))
+            both.push_back(old[at(channel, y, x)]);
       const auto inside = [&](int i) { return at(channel, to.y + i / side, to.x + i % side); };
       for (int i = 0; i < side * side; ++i) window.push_back(old[inside(i)]);
       if (norm(window) > 0) scale(window, 1 / norm(window));
