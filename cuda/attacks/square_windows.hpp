@@ -108,7 +108,7 @@ struct SquareWindows {
     const WindowDraw draw = WindowDraw::of(row, answered);
     lane.to = draw.window(side, row);
     lane.from = draw.second_window(side, row);
-    move_mass(team, lane, row, draw);
+    move_mass(team, lane, row, draw.transposed());
     if (Norm::leaves(row.c)) {
       team.sync();
       Norm::project(team, row);
@@ -130,29 +130,32 @@ struct SquareWindows {
   }
 
   template <class Team>
-  ASSAY_HD static void move_mass(Team& team, const Lane& lane, const LaneRow& row, const WindowDraw& draw) {
-    const Window to = lane.to, from = lane.from;
+  ASSAY_HD static void move_mass(Team& team, const Lane& lane, const LaneRow& row, bool transposed) {
+    const int side = lane.eta.side;  // the windows' as well; said so, it takes one register
+    const Window to{lane.to.y, lane.to.x, side}, from{lane.from.y, lane.from.x, side};
     const Eta eta = lane.eta;
     const float *const rings = row.kept(1), *const best = row.kept(0), *const clean = row.clean;
     float* const out = row.point;
-    const bool transposed = draw.transposed(), inside = !Norm::leaves(row.c);
+    const bool inside = !Norm::leaves(row.c);
     // Negative where rounding took the norm beyond the radius.
     const float share = (Norm::mass(Norm::radius(row.item.epsilon)) - lane.mass) / static_cast<float>(row.c);
-    for (std::int64_t c = 0; c < row.c; ++c) {
-      const Plane plane = Plane::of(row, c);
+    const auto w = static_cast<int>(row.w), channels = static_cast<int>(row.c), pixels = static_cast<int>(row.h) * w;
+    for (int c = 0; c < channels; ++c) {
+      const Plane plane{c * pixels, w};
       const float kept =
           sum_in(team, to, plane, [=](const WindowPixel& p) { return Norm::mass(best[p.at] - clean[p.at]); });
       const float emptied = sum_in(team, from, plane, [=](const WindowPixel& p) {
         return to.has(from.y + p.dy, from.x + p.dx) ? 0.f : Norm::mass(best[p.at] - clean[p.at]);
       });
-      const float sign = draw.sign(c), old = kept > 0.f ? 1.f / Norm::size(kept) : 0.f;
+      const float sign = WindowDraw::of(row, lane.search.answered).sign(c),
+                  old = kept > 0.f ? 1.f / Norm::size(kept) : 0.f;
       const auto mixed = [=](const WindowPixel& p) {
         return sign * eta.at(rings, p.dy, p.dx, transposed) + old * (best[p.at] - clean[p.at]);
       };
       const float norm =
           Norm::size(sum_in(team, to, plane, [=](const WindowPixel& p) { return Norm::mass(mixed(p)); }));
       const float mass = share + kept + emptied;
-      const float scale = norm > 0.f && mass > 0.f ? Norm::refilled(mass, row.c) / norm : 0.f;
+      const float scale = norm > 0.f && mass > 0.f ? Norm::refilled(mass, channels) / norm : 0.f;
       each_in(team, from, plane, [=](const WindowPixel& p) { out[p.at] = clean[p.at]; });
       team.sync();
       each_in(team, to, plane, [=](const WindowPixel& p) {
