@@ -168,7 +168,8 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(single_attac
 TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
   for (const bool random : {true, false}) {
     SCOPED_TRACE(random ? "random start, to the end" : "clean start, up to the first success");
-    const Params params = with({{"steps", std::int64_t{2}}, {"random_start", random}, {"full", random}});
+    const Params params =
+        with({{"steps", std::int64_t{2}}, {"queries", std::int64_t{4}}, {"random_start", random}, {"full", random}});
     compare(float_data(3, 3, 5, 7, 0.f, 1.f, 3), params);
 #if !defined(ASSAY_TSAN)  // what is ordered does not depend on the size, and every thread is a fiber of TSan's
     compare(float_data(3, 1, 28, 28, 0.f, 1.f, 3), params);
@@ -178,8 +179,13 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
 
 #if !defined(ASSAY_TSAN)
 TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {
-  const Params params =
-      with({{"steps", std::int64_t{2}}, {"step", 0.05}, {"norm_offset", 0.5}, {"loss", std::string("margin")}});
+  const Params params = with({{"steps", std::int64_t{2}},
+                              {"step", 0.05},
+                              {"norm_offset", 0.5},
+                              {"loss", std::string("margin")},
+                              {"queries", std::int64_t{20}},
+                              {"p_init", 0.3},
+                              {"schedule", std::string("rescaled")}});
   compare(float_data(2, 1, 6, 6, 0.f, 1.f, 3), params);
 }
 
@@ -190,7 +196,7 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpuOnLongRows) {
 #if defined(ASSAY_SIMT)
   simt::device().processors = 16;
 #endif
-  const Params params = with({{"steps", std::int64_t{1}}, {"random_start", true}});
+  const Params params = with({{"steps", std::int64_t{1}}, {"queries", std::int64_t{2}}, {"random_start", true}});
   const DataSet data = float_data(2, 1, 182, 182, 0.f, 1.f, 3);
   EXPECT_TRUE(same_bits(attacked(cuda, data, params), attacked(cpu, data, params)));
 }
