@@ -108,7 +108,11 @@ TEST_P(EveryAttack, RaisesTheLossOfALinearModel) {
   LinearModel model = linear_model(4, data.dim());
   std::vector<SampleRow> clean = attack(name(), at(0), data, model).rows;
   const std::vector<SampleRow> last = attack(name(), at(epsilon()), data, model).rows;
-  for (std::size_t s = 0; s < last.size(); ++s) EXPECT_GT(last[s].nll, clean[s].nll) << s;
+  for (std::size_t s = 0; s < last.size(); ++s) {
+    // To a seeker of the boundary an image that is wrong when clean is the nearest misclassified point itself.
+    if (kind() == Kind::boundary && !clean[s].has(SampleRow::clean_correct)) continue;
+    EXPECT_GT(last[s].nll, clean[s].nll) << s;
+  }
 }
 
 TEST_P(EveryAscent, ClimbsGradientsOfAnySize) {
