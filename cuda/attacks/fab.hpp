@@ -85,11 +85,11 @@ struct Fab {
   template <class Team>
   ASSAY_HD static double dual_norm(Team& team, std::int64_t n, const float* g) {
     if constexpr (norm == Norm::linf)
-      return team.sum_of(n, [](float v) { return magnitude(v); }, g);
+      return team.sum_of(n, [](float v) { return static_cast<double>(magnitude(v)); }, g);
     else if constexpr (norm == Norm::l2)
-      return sqrt(team.sum_of(n, [](float v) { return static_cast<double>(v) * static_cast<double>(v); }, g));
+      return sqrt(team.sum_of(n, [](float v) { return product(v, v); }, g));
     else
-      return largest(team, n, [](float v) { return magnitude(v); }, g);
+      return largest(team, n, [](float v) { return static_cast<double>(magnitude(v)); }, g);
   }
 
   template <class Team>

@@ -10,22 +10,23 @@
 // in double: what is left for the last coordinates is a difference of two of them.
 namespace assay {
 
-/// What one coordinate may do.
+ASSAY_HD float magnitude(float v) {
+  return bits_to_float(float_to_bits(v) & 0x7FFFFFFFu);
+}
+
+/// What one coordinate may do. What is selected by a comparison of floats are floats: g++ vectorises nothing else well.
 struct BoxSide {
   float against;  ///< 1: coordinates with w > 0 go down; -1: they go up
 
   ASSAY_HD explicit BoxSide(double c) : against(c > 0 ? 1.f : -1.f) {}
-  ASSAY_HD double room(float t, float w) const {
-    return against * w > 0.f ? static_cast<double>(t) : 1.0 - static_cast<double>(t);
-  }
-  ASSAY_HD float step(double length, float w) const {
+  ASSAY_HD float room(float t, float w) const { return against * w > 0.f ? t : 1.f - t; }
+  ASSAY_HD float step(float length, float w) const {
     const float towards = against * w;
-    return towards > 0.f ? -static_cast<float>(length) : (towards < 0.f ? static_cast<float>(length) : 0.f);
+    return towards > 0.f ? -length : (towards < 0.f ? length : 0.f);
   }
 };
-
-ASSAY_HD double magnitude(float v) {
-  return static_cast<double>(v < 0.f ? -v : v);
+ASSAY_HD double product(float a, float b) {
+  return static_cast<double>(a) * static_cast<double>(b);
 }
 
 /// The largest f(in[i]...), none of them negative. Their bits are compared: g++ vectorises no maximum of floats.
@@ -45,7 +46,8 @@ class BoxProjection {
   /// sum |w| pull: of all hyperplanes with this normal.
   template <class Team>
   ASSAY_HD static double whole(Team& team, std::int64_t n, const float* w) {
-    return team.sum_of(n, [](float v) { return magnitude(v) * pull(v); }, w);
+    return team.sum_of(
+        n, [](float v) { return norm == Norm::linf ? static_cast<double>(magnitude(v)) : product(v, v); }, w);
   }
 
   /// Of the point t in the box, for finite w and <w, t> - b = c. Where the box holds no point of the hyperplane all
@@ -57,56 +59,57 @@ class BoxProjection {
     if (!(whole > 0) || !(gap > 0)) return;
     // f(reach) = sum |w| min(reach pull, room) is concave and piecewise linear: from the left Newton's method never
     // passes the root, and is on it once it has come to the root's own piece. Each step divides (gap - f) f' by at
-    // least four, so that double's range bounds their number; images take three to six.
-    const BoxSide side = side_;
-    double reach = gap / whole, before = whole;
-    for (;;) {
-      const double at = reach;
-      const double free = team.sum_of(
-          n, [=](float x, float v) { return at * pull(v) < side.room(x, v) ? magnitude(v) * pull(v) : 0.0; }, t, w);
+    // least four, so that double's range bounds their number; images take one to four.
+    reach_ = gap / whole;
+    for (double before = whole;;) {
+      const BoxProjection at = *this;
+      const double free = team.sum_of(n, [=](float x, float v) { return at.free_gain(x, v); }, t, w);
       if (!(free < before)) break;
       before = free;
-      const double bound = team.sum_of(
-          n,
-          [=](float x, float v) {
-            const double room = side.room(x, v);
-            return at * pull(v) < room ? 0.0 : magnitude(v) * room;
-          },
-          t, w);
+      const double bound = team.sum_of(n, [=](float x, float v) { return at.bound_gain(x, v); }, t, w);
       const double next = free > 0 ? (gap - bound) / free : kEverywhere;
-      if (!(next > reach)) break;
-      reach = next;
+      if (!(next > reach_)) break;
+      reach_ = next;
     }
-    reach_ = reach;
-    size = norm_of(team, n, t, w);
+    const BoxProjection own = *this;
+    if constexpr (norm == Norm::l2)
+      size = sqrt(team.sum_of(n, [=](float x, float v) { return own.squared(x, v); }, t, w));
+    else
+      size =
+          reach_ < kEverywhere ? reach_ : largest(team, n, [=](float x, float v) { return own.farthest(x, v); }, t, w);
   }
 
   /// What is added to a coordinate.
-  ASSAY_HD float shift(float t, float w) const { return side_.step(length(t, w), w); }
+  ASSAY_HD float shift(float t, float w) const {
+    const float room = side_.room(t, w);
+    const double free = norm == Norm::linf ? reach_ : reach_ * static_cast<double>(magnitude(w));
+    return side_.step(free < static_cast<double>(room) ? static_cast<float>(free) : room, w);
+  }
 
  private:
   static constexpr double kEverywhere = 1e300;
 
-  ASSAY_HD static double pull(float w) { return norm == Norm::linf ? 1.0 : magnitude(w); }
-  ASSAY_HD double length(float t, float w) const {
-    const double free = reach_ * pull(w), room = side_.room(t, w);
-    return free < room ? free : room;
+  /// What one coordinate adds to f' while its room lets it, and to f where it does not.
+  ASSAY_HD double free_gain(float t, float w) const {
+    const float room = side_.room(t, w), size_of_w = magnitude(w);
+    if constexpr (norm == Norm::linf) return static_cast<double>(static_cast<float>(reach_) < room ? size_of_w : 0.f);
+    const double slope = static_cast<double>(size_of_w);
+    return reach_ * slope < static_cast<double>(room) ? slope * slope : 0.0;
   }
-  template <class Team>
-  ASSAY_HD double norm_of(Team& team, std::int64_t n, const float* t, const float* w) const {
-    const BoxProjection own = *this;
-    if constexpr (norm == Norm::l2) {
-      return sqrt(team.sum_of(
-          n,
-          [=](float x, float v) {
-            const double length = own.length(x, v);
-            return v != 0.f ? length * length : 0.0;
-          },
-          t, w));
-    } else {
-      if (reach_ < kEverywhere) return reach_;
-      return largest(team, n, [=](float x, float v) { return v != 0.f ? own.length(x, v) : 0.0; }, t, w);
-    }
+  ASSAY_HD double bound_gain(float t, float w) const {
+    const float room = side_.room(t, w), size_of_w = magnitude(w);
+    if constexpr (norm == Norm::linf) return product(static_cast<float>(reach_) < room ? 0.f : size_of_w, room);
+    const double slope = static_cast<double>(size_of_w);
+    return reach_ * slope < static_cast<double>(room) ? 0.0 : slope * static_cast<double>(room);
+  }
+  ASSAY_HD double squared(float t, float w) const {
+    const double free = reach_ * static_cast<double>(magnitude(w)), room = static_cast<double>(side_.room(t, w));
+    const double length = free < room ? free : room;
+    return w != 0.f ? length * length : 0.0;
+  }
+  ASSAY_HD double farthest(float t, float w) const {
+    const float room = side_.room(t, w);
+    return static_cast<double>(w != 0.f ? room : 0.f);
   }
 
   BoxSide side_;
@@ -129,58 +132,73 @@ class BoxProjection<Norm::l1> {
       : size(0), side_(c), above_(kInfinite), full_(kInfinite), part_(0) {
     const double gap = c < 0 ? -c : c;
     if (!(gap > 0)) return;
-    // Of coordinates with |w| > low, and with |w| > high: what they add to |c|, and how far they go.
-    Filled low = filled(team, n, t, w, 0), high{0, 0};
+    // Of coordinates with |w| > above_, and with |w| > full_: what they add to |c|, and how far they go.
     above_ = 0;
-    if (!(low.gain > gap)) {
+    double low_gain = gain(team, n, t, w, 0), low_length = length(team, n, t, w, 0), high_gain = 0, high_length = 0;
+    if (!(low_gain > gap)) {
       full_ = 0;
-      size = low.length;
+      size = low_length;
       return;
     }
-    // The mean of what is in between, by length, ends in about log n steps; halving the bits bounds the worst case.
+    // Steps to the mean |w| of what is in between, by length, end after about log n; halving the bits bounds the worst
+    // case. Where the top is still open, as much higher as exponentially distributed |w| have it.
     for (int k = 1; full_ - above_ > 1; ++k) {
-      const auto mean = static_cast<float>((low.gain - high.gain) / (low.length - high.length));
-      std::uint32_t pivot = k % 4 == 0 ? above_ + (full_ - above_) / 2 : float_to_bits(mean);
+      auto aim = static_cast<float>((low_gain - high_gain) / (low_length - high_length));
+      if (full_ == kInfinite) aim += (aim - bits_to_float(above_)) * static_cast<float>(log_positive(low_gain / gap));
+      std::uint32_t pivot = k % 4 == 0 ? above_ + (full_ - above_) / 2 : float_to_bits(aim);
       pivot = pivot > above_ ? pivot : above_ + 1;
       pivot = pivot < full_ ? pivot : full_ - 1;
-      const Filled here = filled(team, n, t, w, pivot);
-      if (here.gain < gap) {
+      const double pivot_gain = gain(team, n, t, w, pivot);
+      const double pivot_length = pivot_gain == low_gain    ? low_length
+                                  : pivot_gain == high_gain ? high_length
+                                                            : length(team, n, t, w, pivot);
+      if (pivot_gain < gap) {
         full_ = pivot;
-        high = here;
+        high_gain = pivot_gain;
+        high_length = pivot_length;
       } else {
         above_ = pivot;
-        low = here;
+        low_gain = pivot_gain;
+        low_length = pivot_length;
       }
     }
-    part_ = (gap - high.gain) / (low.gain - high.gain);
-    size = high.length + part_ * (low.length - high.length);
+    const double part = (gap - high_gain) / (low_gain - high_gain);
+    part_ = static_cast<float>(part);
+    size = high_length + part * (low_length - high_length);
   }
 
   ASSAY_HD float shift(float t, float w) const {
-    const double room = side_.room(t, w);
-    const float most = bits_to_float(full_), least = bits_to_float(above_), size_of_w = w < 0.f ? -w : w;
-    return side_.step(size_of_w > most ? room : (size_of_w > least ? part_ * room : 0.0), w);
+    const float room = side_.room(t, w), size_of_w = magnitude(w);
+    return side_.step(
+        size_of_w > bits_to_float(full_) ? room : (size_of_w > bits_to_float(above_) ? part_ * room : 0.f), w);
   }
 
  private:
   static constexpr std::uint32_t kInfinite = 0x7F800000u;
 
-  struct Filled {
-    double gain, length;
-  };
   template <class Team>
-  ASSAY_HD Filled filled(Team& team, std::int64_t n, const float* t, const float* w, std::uint32_t above) const {
+  ASSAY_HD double gain(Team& team, std::int64_t n, const float* t, const float* w, std::uint32_t above) const {
     const BoxSide side = side_;
     const float least = bits_to_float(above);
-    const auto in = [=](float v) { return (v < 0.f ? -v : v) > least; };
-    return {team.sum_of(
-                n, [=](float x, float v) { return in(v) ? magnitude(v) * side.room(x, v) : 0.0; }, t, w),
-            team.sum_of(n, [=](float x, float v) { return in(v) ? side.room(x, v) : 0.0; }, t, w)};
+    return team.sum_of(
+        n,
+        [=](float x, float v) {
+          const float size_of_w = magnitude(v);
+          return product(size_of_w > least ? size_of_w : 0.f, side.room(x, v));
+        },
+        t, w);
+  }
+  template <class Team>
+  ASSAY_HD double length(Team& team, std::int64_t n, const float* t, const float* w, std::uint32_t above) const {
+    const BoxSide side = side_;
+    const float least = bits_to_float(above);
+    return team.sum_of(
+        n, [=](float x, float v) { return static_cast<double>(magnitude(v) > least ? side.room(x, v) : 0.f); }, t, w);
   }
 
   BoxSide side_;
   std::uint32_t above_, full_;  // the bits of two |w|: positive floats are in the order of their bits
-  double part_;
+  float part_;
 };
 
 }  // namespace assay
