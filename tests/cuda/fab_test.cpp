@@ -54,20 +54,16 @@ Row sorted_projection(const std::string& norm, const Row& t, const Row& w, doubl
   } else {
     const auto pull = [&](std::size_t i) { return norm == "l2" ? std::abs(w[i]) : 1.0; };
     std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return room[a] / pull(a) < room[b] / pull(b); });
-    double slope = 0;
-    for (const std::size_t i : order) slope += std::abs(w[i]) * pull(i);
+    // From the last one on, so that small ones are not what a difference leaves of large ones.
+    Row slope(order.size() + 1);
+    for (std::size_t at = order.size(); at-- > 0;) slope[at] = slope[at + 1] + std::abs(w[order[at]]) * pull(order[at]);
     std::size_t at = 0;
-    for (; at < order.size(); ++at) {
-      const std::size_t i = order[at];
-      if (left <= slope * (room[i] / pull(i))) break;
-      length[i] = room[i];
-      left -= std::abs(w[i]) * room[i];
-      slope -= std::abs(w[i]) * pull(i);
+    for (; at < order.size() && left > slope[at] * (room[order[at]] / pull(order[at])); ++at) {
+      length[order[at]] = room[order[at]];
+      left -= std::abs(w[order[at]]) * room[order[at]];
     }
-    // Anew, since what is left of a sum after differences is no longer exact.
-    slope = 0;
-    for (std::size_t k = at; k < order.size(); ++k) slope += std::abs(w[order[k]]) * pull(order[k]);
-    for (; at < order.size(); ++at) length[order[at]] = std::max(left, 0.0) / slope * pull(order[at]);
+    const double reach = left / slope[at];
+    for (; at < order.size(); ++at) length[order[at]] = reach * pull(order[at]);
   }
   for (std::size_t i = 0; i < n; ++i) length[i] *= (w[i] > 0) == (c > 0) ? -1 : 1;
   return length;
@@ -183,23 +179,21 @@ std::vector<float> row_of(const DataSet& data, std::int64_t s) {
 }
 
 TEST_P(Fab, FindsTheDistanceToALinearBoundary) {
-  const DataSet data = inner_data(20, 3, 5, 7);
+  DataSet data = float_data(20, 3, 5, 7, 0.49f, 0.51f, 2);  // about as far from a boundary all of them
+  for (std::uint16_t& label : data.labels) label = 0;
   const std::vector<float> w = direction(data.dim());
   LinearModel probe = two_class_model(w, 0.f);
   double highest = -1e9;
   for (std::int64_t s = 0; s < data.n; ++s)
     highest = std::max(highest, probe.logit(1, data.floats.data() + s * data.dim()));
-  // In L1 a single pixel has room for about as much as the data lie apart.
   LinearModel model = two_class_model(w, static_cast<float>(-highest - 0.01), 4);
   for (const std::string& name : both()) {
     const Attacked result = attack(name, {{"epsilon", wide(norm())}}, data, model);
     const std::vector<double> found = distances(norm(), data, result.points);
     for (std::int64_t s = 0; s < data.n; ++s) {
       const double gap = -model.logit(1, data.floats.data() + s * data.dim());
-      const double least = size_of(norm(), sorted_projection(norm(), to_double(row_of(data, s)), to_double(w), -gap));
-      if (norm() != "l1") {
-        EXPECT_NEAR(least, gap / dual_norm(norm(), w), 1e-9) << "the box is in the way";
-      }
+      const double least = gap / dual_norm(norm(), w);
+      ASSERT_LT(least, 0.4) << "a pixel has room for that";
       const auto at = static_cast<std::size_t>(s);
       EXPECT_TRUE(result.rows[at].has(SampleRow::fooled_final)) << s;
       EXPECT_GE(found[at], least * (1 - 1e-5)) << name << " " << s;
@@ -279,7 +273,7 @@ TEST_P(Fab, FoolsExactlyThoseWhoseBoundaryIsInTheBall) {
 TEST_P(Fab, LeavesAPointInTheBallOnTheWayToTheNearestFound) {
   const DataSet data = inner_data(10, 1, 5, 7);
   const std::vector<float> w = direction(data.dim());
-  LinearModel model = two_class_model(w, -20.f);
+  LinearModel model = two_class_model(w, -5.f);
   const std::string name = "fab_" + norm();
   const Attacked far = attack(name, {{"epsilon", wide(norm())}}, data, model);
   const std::vector<double> found = distances(norm(), data, far.points);
@@ -406,7 +400,8 @@ struct Bent {
 
 TEST_P(Fab, WalksAsThePaperSays) {
   const DataSet data = inner_data(12, 1, 5, 7);
-  const Bent bent{direction(data.dim()), -4.f, 0.15};
+  // In L1 few pixels go far, so that they see more of the bends.
+  const Bent bent{direction(data.dim()), norm() == "l1" ? -2.f : -4.f, norm() == "l1" ? 0.03 : 0.15};
   LinearModel model = bent.model();
   int misled = 0, walks = 0;
   constexpr int kSteps = 12;
