@@ -73,6 +73,9 @@ struct StartKernel {
 
 template <class A>
 struct AdvanceKernel {
+#if defined(ASSAY_DEVICE_PATH)
+  static constexpr int kTeamsTogether = teams_together<A>();
+#endif
   A attack;
   LaneBatch batch;
 

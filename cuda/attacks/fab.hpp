@@ -24,7 +24,8 @@ struct Fab {
     Asked asked;
     bool misled;  ///< the last step did
   };
-  static constexpr int kScratchRows = targeted ? 1 : 2;  // the kept point, the nearest class's gradient
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;  // two projections in double
+  static constexpr int kScratchRows = targeted ? 1 : 2;      // the kept point, the nearest class's gradient
   int steps;
   float alpha_max, eta, beta;
 
