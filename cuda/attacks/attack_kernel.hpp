@@ -75,6 +75,9 @@ struct StartKernel {
 
 template <class A>
 struct AdvanceKernel {
+#if defined(ASSAY_DEVICE_PATH)
+  static constexpr int kTeamsTogether = teams_together<A>();
+#endif
   A attack;
   LaneBatch batch;
 
@@ -133,7 +136,10 @@ class LaneAttack final : public Attack {
   }
   void collect([[maybe_unused]] const Exec& exec, [[maybe_unused]] const LaneBatch& lanes,
                [[maybe_unused]] int nth) const override {
-    if constexpr (requires { &A::template collect<SerialTeam>; })
+    // A call, since nvcc finds the address of no function template of a class template.
+    if constexpr (requires(SerialTeam& team, typename A::Lane& lane, const LaneRow& row) {
+                    attack_.collect(team, lane, row, nth);
+                  })
       for_each_row(exec, lanes.lanes, lanes.dim, CollectKernel<A>{attack_, lanes, nth});
   }
 
