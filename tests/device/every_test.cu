@@ -166,20 +166,15 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
     SCOPED_TRACE(random ? "random start, to the end" : "clean start, up to the first success");
     const Params params = with({{"steps", std::int64_t{2}}, {"random_start", random}, {"full", random}});
     compare(float_data(3, 3, 5, 7, 0.f, 1.f, 3), params);
-#if !defined(ASSAY_TSAN)  // what is ordered does not depend on the size, and every thread is a fiber of TSan's
     compare(float_data(3, 1, 28, 28, 0.f, 1.f, 3), params);
-#endif
   }
 }
 
-#if !defined(ASSAY_TSAN)
 TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {
   const Params params =
       with({{"steps", std::int64_t{2}}, {"step", 0.05}, {"norm_offset", 0.5}, {"loss", std::string("margin")}});
   compare(float_data(2, 1, 6, 6, 0.f, 1.f, 3), params);
 }
-
-#endif
 
 TEST_P(EveryAttack, HasTheBitsOfTheCpuOnLongRows) {
   // 16 lanes, as a unit pads its batch: more blocks than the small stand-in holds, so it is made larger.
