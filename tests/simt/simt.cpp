@@ -222,6 +222,13 @@ std::string text(const Place& place) {
   return file.substr(file.rfind('/') + 1) + ":" + std::to_string(place.line());
 }
 
+bool same(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
+bool same(const Place& a, const Place& b) {
+  return a.line() == b.line() && a.column() == b.column() && same(a.file_name(), b.file_name());
+}
+
 void go(Context& from, Context& to, [[maybe_unused]] bool for_good = false) {
 #if defined(SIMT_ASAN)
   void* fake = nullptr;
@@ -290,7 +297,8 @@ void prepare(Thread& thread) {
   context.size = kStack;
   context.watched = fiber.watched;
   // What simt_switch pops: six registers and where to begin; below it a return address, for the stack's alignment.
-  auto** top = reinterpret_cast<void**>(context.stack + kStack);
+  // Each begins elsewhere: at the same place of their pages all would want the same lines of the cache.
+  auto** top = reinterpret_cast<void**>(context.stack + kStack - thread.number % 61 * 320);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(&begin);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
@@ -344,8 +352,7 @@ void open_barrier(Block& block) {
                     " has ended, others wait at the barrier of " + text(place);
       return;
     }
-    if (thread.place.line() != place.line() || thread.place.column() != place.column() ||
-        std::strcmp(thread.place.file_name(), place.file_name()) != 0) {
+    if (!same(thread.place, place)) {
       grid->fault = "block " + std::to_string(block.number) + ": its threads wait at two barriers, " + text(place) +
                     " and " + text(thread.place);
       return;
@@ -441,7 +448,7 @@ void* shared(std::size_t bytes, const Place& place) {
   std::vector<Array>& arrays = grid->running->block->arrays;
   for (const Array& array : arrays)
     if (array.place.line() == place.line() && array.place.column() == place.column() &&
-        std::strcmp(array.place.function_name(), place.function_name()) == 0)
+        same(array.place.function_name(), place.function_name()))
       return array.data.get();
   arrays.push_back({place, std::make_unique_for_overwrite<std::byte[]>(bytes)});
   std::fill_n(arrays.back().data.get(), bytes, std::byte{0xFF});  // NaN in every float and double
