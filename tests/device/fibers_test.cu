@@ -147,6 +147,74 @@ TEST_F(Fibers, LetNoHostTouchDeviceMemory) {
   EXPECT_DEATH({ *const_cast<volatile float*>(held.data()) = 2.f; }, "");
 }
 
+#if defined(ASSAY_TSAN)
+/// That TSan sees what is not ordered, and orders nothing itself, on fibers that other launches have left.
+class Races : public BothBackends {
+ protected:
+  Races() { testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+
+  static constexpr unsigned kBlocks = 4, kThreads = 256, kAll = kBlocks * kThreads;
+
+  template <class... P, class... A>
+  void launch(void (*kernel)(P...), A... arguments) {
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(kBlocks);
+    config.blockDim = dim3(kThreads);
+    config.stream = cuda.stream;
+    ASSERT_EQ(cudaLaunchKernelEx(&config, kernel, arguments...), cudaSuccess);
+  }
+  /// TSan's verdict is the program's exit status.
+  [[noreturn]] void leave() {
+    cudaStreamSynchronize(cuda.stream);
+    std::exit(0);
+  }
+};
+
+__global__ void write_shifted(float* at, unsigned n, unsigned shift) {
+  const unsigned i = blockIdx.x * (n / gridDim.x) + threadIdx.x;
+  at[(i + shift) % n] = static_cast<float>(i);
+}
+__global__ void write_next_too(float* at, unsigned n) {
+  const unsigned i = blockIdx.x * (n / gridDim.x) + threadIdx.x;
+  __syncthreads();
+  at[i] = 1.f;
+  at[(i + 1) % n] = 2.f;
+}
+__global__ void write_as_other_blocks_do(float* at) {
+  at[threadIdx.x] = 1.f;
+}
+__global__ void write_in_turn(float* at, unsigned n, bool with_barrier) {
+  float* row = at + blockIdx.x * (n / gridDim.x);
+  row[threadIdx.x] = 1.f;
+  if (with_barrier) __syncthreads();
+  row[n / gridDim.x - 1 - threadIdx.x] = 2.f;
+}
+
+TEST_F(Races, AreNoneBetweenLaunches) {
+  const Held<float> held(cuda, std::vector<float>(kAll));
+  const auto run = [&] {
+    for (unsigned i = 0; i < 5; ++i) launch(write_shifted, held.data(), kAll, 1 + i * 300);
+    launch(write_in_turn, held.data(), kAll, true);
+    cudaStreamSynchronize(cuda.stream);
+    for (unsigned i = 0; i < kAll; ++i) held.data()[i] = 3.f;
+    launch(write_shifted, held.data(), kAll, 7u);
+    leave();
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(Races, AreSeenWithinALaunch) {
+  const Held<float> held(cuda, std::vector<float>(kAll));
+  const auto before = [&] {
+    for (unsigned i = 0; i < 3; ++i) launch(write_shifted, held.data(), kAll, 1 + i * 300);
+  };
+  const auto seen = testing::ExitedWithCode(66);
+  EXPECT_EXIT((before(), launch(write_next_too, held.data(), kAll), leave()), seen, "data race");
+  EXPECT_EXIT((before(), launch(write_as_other_blocks_do, held.data()), leave()), seen, "data race");
+  EXPECT_EXIT((before(), launch(write_in_turn, held.data(), kAll, false), leave()), seen, "data race");
+}
+#endif
+
 }  // namespace
 }  // namespace assay
 #endif

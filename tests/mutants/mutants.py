@@ -155,7 +155,7 @@ class Build:
         program = work / "tests"
         link[link.index("-o") + 1] = str(program)
         subprocess.run(link, cwd=self.folder, check=True)
-        environment = os.environ | {"OMP_WAIT_POLICY": "passive", "TSAN_OPTIONS": "halt_on_error=1"}
+        environment = os.environ | {"OMP_WAIT_POLICY": "passive", "TSAN_OPTIONS": "halt_on_error=1 atexit_sleep_ms=0"}
         try:
             ran = subprocess.run([program, f"--gtest_filter={mutant.tests.removeprefix('cpu:')}", "--gtest_brief=1", "--gtest_fail_fast"], env=environment, capture_output=True, text=True, timeout=300)  # fmt: skip
         except subprocess.TimeoutExpired:

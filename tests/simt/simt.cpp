@@ -23,6 +23,7 @@
 #endif
 #if defined(SIMT_TSAN)
 #include <sanitizer/tsan_interface.h>
+extern "C" void __tsan_write1(void*);
 extern "C" void AnnotateIgnoreReadsBegin(const char*, int);
 extern "C" void AnnotateIgnoreReadsEnd(const char*, int);
 extern "C" void AnnotateIgnoreWritesBegin(const char*, int);
@@ -62,11 +63,7 @@ simt_switch:
 namespace simt {
 namespace {
 
-#if defined(SIMT_TSAN)
-constexpr std::size_t kStack = 64 * 1024;  // a new one for each thread: most of the time
-#else
 constexpr std::size_t kStack = 256 * 1024;
-#endif
 constexpr unsigned kWarp = 32;
 constexpr int kPatience = 100000;  // rounds in which threads only wait for each other
 
@@ -100,39 +97,64 @@ void acquire([[maybe_unused]] void* at) {
 #endif
 }
 
-/// Stacks are kept for the next block: a map and an unmap a thread would be most of a small kernel's time.
-class Stacks {
+/// What a thread of a kernel runs on.
+struct Fiber {
+  char* stack = nullptr;
+  void* watched = nullptr;  // TSan's fiber
+};
+
+/// Fibers are kept for the next block or launch: to make one would be most of a small kernel's time.
+class Fibers {
  public:
-  ~Stacks() {
-    for (char* stack : free_) munmap(stack, kStack);
-  }
-  char* take() {
-    if (free_.empty()) {
+  /// `index`: of the thread in its launch.
+  Fiber take([[maybe_unused]] std::size_t index) {
+    Fiber fiber;
+#if defined(SIMT_TSAN)
+    if (index < kept_.size()) std::swap(fiber, kept_[index]);
+#else
+    if (!free_.empty()) {
+      fiber = free_.back();
+      free_.pop_back();
+    }
+#endif
+    if (fiber.stack == nullptr) {
       void* stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (stack == MAP_FAILED) throw std::bad_alloc();
-      return static_cast<char*>(stack);
-    }
-    char* stack = free_.back();
-    free_.pop_back();
-#if defined(SIMT_ASAN)
-    __asan_unpoison_memory_region(stack, kStack);
-#endif
-    return stack;
-  }
-  void give(char* stack) {
+      fiber.stack = static_cast<char*>(stack);
 #if defined(SIMT_TSAN)
-    munmap(stack, kStack);  // and with it what TSan remembers of its last owner
+      fiber.watched = __tsan_create_fiber(0);
+#endif
+    }
+#if defined(SIMT_ASAN)
+    __asan_unpoison_memory_region(fiber.stack, kStack);
+#endif
+    return fiber;
+  }
+  void give(const Fiber& fiber, [[maybe_unused]] std::size_t index, [[maybe_unused]] bool ended) {
+#if defined(SIMT_TSAN)
+    // What ran on a fiber before is ordered before what runs on it next. Launches are ordered, threads of one are not:
+    // none gets the fiber of another. One that has not ended is still within its calls to TSan.
+    if (index < kept_.size() && ended) {
+      kept_[index] = fiber;
+      return;
+    }
+    munmap(fiber.stack, kStack);  // and with it what TSan remembers of its last owner
+    __tsan_destroy_fiber(fiber.watched);
 #else
-    free_.push_back(stack);
+    free_.push_back(fiber);
 #endif
   }
 
  private:
-  std::vector<char*> free_;
+#if defined(SIMT_TSAN)
+  std::vector<Fiber> kept_ = std::vector<Fiber>(32 * 256);
+#else
+  std::vector<Fiber> free_;
+#endif
 };
-Stacks& stacks() {
-  static Stacks all;
-  return all;
+Fibers& fibers() {
+  static auto* all = new Fibers;  // the end of the program takes them
+  return *all;
 }
 
 /// A place to go on from: a thread of the kernel, or who runs it.
@@ -182,13 +204,29 @@ struct Grid {
   Thread* running = nullptr;
   std::string fault;
   bool yielded = false, moved = false;
-  char finished = 0;
+  char started = 0, finished = 0, unheard = 0;  // what TSan sees of the launch's order on its stream; of nothing
 };
 Grid* grid = nullptr;
+
+/// Goes on after those who released `at`. TSan has 256 places for all threads and takes them from who waits; a thread
+/// that comes back gets another one, which it notes in its history at a release alone, and a race with what its history
+/// lacks is not reported. What stays unseen for the places' sake: races between blocks of 256 threads after a barrier,
+/// where each thread is ordered after all that was in any place.
+void resume(void* at) {
+  acquire(at);
+  release(&grid->unheard);
+}
 
 std::string text(const Place& place) {
   const std::string file = place.file_name();
   return file.substr(file.rfind('/') + 1) + ":" + std::to_string(place.line());
+}
+
+bool same(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
+bool same(const Place& a, const Place& b) {
+  return a.line() == b.line() && a.column() == b.column() && same(a.file_name(), b.file_name());
 }
 
 void go(Context& from, Context& to, [[maybe_unused]] bool for_good = false) {
@@ -220,6 +258,16 @@ void wait() {
   for (;;) wait();
 }
 
+/// TSan keeps four accesses of each 8 bytes. Which one it forgets for another follows from the length of the thread's
+/// history: were those of neighbours as long, each would make it forget the access beside its own.
+void stagger() {
+#if defined(SIMT_TSAN)
+  static std::minstd_rand random;
+  std::uint64_t own[4];
+  for (auto n = random() % 5; n > 0; --n) __tsan_write1(&own[n - 1]);
+#endif
+}
+
 void begin() {
 #if defined(SIMT_ASAN)
   const void* stack = nullptr;
@@ -229,6 +277,8 @@ void begin() {
   grid->scheduler.size = size;
 #endif
   Thread& self = *grid->running;
+  resume(&grid->started);
+  stagger();
   (*grid->body)();
   release(&grid->finished);
   self.state = State::done;
@@ -236,15 +286,19 @@ void begin() {
   go(self.context, grid->scheduler, true);
 }
 
+std::size_t index_in_launch(const Thread& thread) {
+  return std::size_t{thread.block->number} * grid->threads.x + thread.number;
+}
+
 void prepare(Thread& thread) {
   Context& context = thread.context;
-  context.stack = stacks().take();
+  const Fiber fiber = fibers().take(index_in_launch(thread));
+  context.stack = fiber.stack;
   context.size = kStack;
-#if defined(SIMT_TSAN)
-  context.watched = __tsan_create_fiber(0);
-#endif
+  context.watched = fiber.watched;
   // What simt_switch pops: six registers and where to begin; below it a return address, for the stack's alignment.
-  auto** top = reinterpret_cast<void**>(context.stack + kStack);
+  // Each begins elsewhere: at the same place of their pages all would want the same lines of the cache.
+  auto** top = reinterpret_cast<void**>(context.stack + kStack - thread.number % 61 * 320);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(&begin);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
@@ -279,12 +333,10 @@ std::unique_ptr<Block> make_block(unsigned number) {
 }
 
 void discard(Block& block) {
-  for (Thread& thread : block.threads) {
-    if (thread.context.stack != nullptr) stacks().give(thread.context.stack);
-#if defined(SIMT_TSAN)
-    if (thread.context.watched != nullptr) __tsan_destroy_fiber(thread.context.watched);
-#endif
-  }
+  for (const Thread& thread : block.threads)
+    if (thread.context.stack != nullptr)
+      fibers().give({thread.context.stack, thread.context.watched}, index_in_launch(thread),
+                    thread.state == State::done);
 }
 
 /// Lets threads pass a barrier that all have reached.
@@ -300,8 +352,7 @@ void open_barrier(Block& block) {
                     " has ended, others wait at the barrier of " + text(place);
       return;
     }
-    if (thread.place.line() != place.line() || thread.place.column() != place.column() ||
-        std::strcmp(thread.place.file_name(), place.file_name()) != 0) {
+    if (!same(thread.place, place)) {
       grid->fault = "block " + std::to_string(block.number) + ": its threads wait at two barriers, " + text(place) +
                     " and " + text(thread.place);
       return;
@@ -383,7 +434,7 @@ void barrier(const Place& place) {
   self.state = State::at_barrier;
   release(met);
   wait();
-  acquire(met);
+  resume(met);
 }
 
 void yield() {
@@ -397,7 +448,7 @@ void* shared(std::size_t bytes, const Place& place) {
   std::vector<Array>& arrays = grid->running->block->arrays;
   for (const Array& array : arrays)
     if (array.place.line() == place.line() && array.place.column() == place.column() &&
-        std::strcmp(array.place.function_name(), place.function_name()) == 0)
+        same(array.place.function_name(), place.function_name()))
       return array.data.get();
   arrays.push_back({place, std::make_unique_for_overwrite<std::byte[]>(bytes)});
   std::fill_n(arrays.back().data.get(), bytes, std::byte{0xFF});  // NaN in every float and double
@@ -448,6 +499,7 @@ std::string run(const dim3& blocks, const dim3& threads, bool together, const st
 #endif
     grid = &own;
   }
+  release(&own.started);
   {
     const Unwatched unwatched;
     const std::vector<unsigned> order = permutation(blocks.x, 0);

@@ -41,8 +41,9 @@ def main() -> int:
     for old in objects.rglob("*.gcda"):
         old.unlink()
     environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-    # Without those that run a sweep over and over to break it at another place: they take minutes here and reach no other line.
-    broken = "-DeviceUnit.Leaves*:DeviceUnit.Loses*:DeviceUnit.Ends*:DeviceUnit.APass*:DeviceBench.*"
+    # Without those that run a sweep over and over to break it at another place: they take minutes here and reach no other line;
+    # and without the kernels with faults, one of which wants every order.
+    broken = "-Fibers.*:DeviceUnit.Leaves*:DeviceUnit.Loses*:DeviceUnit.Ends*:DeviceUnit.APass*:DeviceBench.*"
     ran = subprocess.run([options.build / "tests/assay_device_tests", "--gtest_brief=1", f"--gtest_filter={broken}"], env=environment, capture_output=True, text=True)
     if ran.returncode != 0:
         print(ran.stdout + ran.stderr)
