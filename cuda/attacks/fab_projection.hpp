@@ -60,7 +60,7 @@ class BoxProjection {
     // f(reach) = sum |w| min(reach pull, room) is concave and piecewise linear: from the left Newton's method never
     // passes the root, and is on it once it has come to the root's own piece. Each step divides (gap - f) f' by at
     // least four, so that double's range bounds their number; images take one to four.
-    reach_ = gap / whole;
+    reach_ = gap / whole < kEverywhere ? gap / whole : kEverywhere;
     for (double before = whole;;) {
       const BoxProjection at = *this;
       const double free = team.sum_of(n, [=](float x, float v) { return at.free_gain(x, v); }, t, w);
@@ -87,7 +87,8 @@ class BoxProjection {
   }
 
  private:
-  static constexpr double kEverywhere = 1e300;
+  /// No coordinate's room is further than that.
+  static constexpr double kEverywhere = norm == Norm::linf ? 2.0 : 1e300;
 
   /// What one coordinate adds to f' while its room lets it, and to f where it does not.
   ASSAY_HD double free_gain(float t, float w) const {
