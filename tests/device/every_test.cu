@@ -138,7 +138,7 @@ class EveryAttack : public Every {
     const Perturbation attack = check_perturbation(Perturbation::Kind::attack, GetParam(), params, "test");
     const StopFlag stop{false};
     Evaluator evaluator(exec, data, 16, 3, stop);
-    DeviceLinearModel model(exec, 3, data.dim(), 16, 0.5f);
+    DeviceLinearModel model(exec, 4, data.dim(), 16, 0.5f);
     AttackExport exported;
     const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
     EXPECT_EQ(unit.error, "");
@@ -160,9 +160,14 @@ class EveryAttack : public Every {
     const AttackEntry& entry = *Registry<AttackEntry>::find(GetParam());
     params["epsilon"] = entry.norm == "linf" ? 0.1 : 1.0;
     Params taken;
-    for (const auto& [key, value] : params)
-      if (std::ranges::any_of(attack_params(entry), [&](const ParamSpec& spec) { return spec.name == key; }))
-        taken[key] = value;
+    for (const ParamSpec& spec : attack_params(entry)) {
+      if (!params.contains(spec.name)) continue;
+      taken[spec.name] = params.at(spec.name);
+      // A targeted attack takes other losses.
+      const std::vector<std::string> choices = choices_of(spec);
+      if (spec.name == "loss" && std::ranges::find(choices, text_param(params, "loss")) == choices.end())
+        taken["loss"] = choices.front();
+    }
     return taken;
   }
 };
@@ -184,9 +189,62 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {
                               {"norm_offset", 0.5},
                               {"loss", std::string("margin")},
                               {"queries", std::int64_t{20}},
+                              {"targets", std::int64_t{2}},
+                              {"eot", std::int64_t{3}},
+                              {"large_epsilon", false},
+                              {"share", 0.2},
+                              {"decay", 0.5},
+                              {"beta", 0.5},
+                              {"eta", 1.2},
                               {"p_init", 0.3},
                               {"schedule", std::string("rescaled")}});
   compare(float_data(2, 1, 6, 6, 0.f, 1.f, 3), params);
+}
+
+/// What curves and ensembles leave behind.
+class Together : public BothBackends {
+ protected:
+  static std::vector<float> rows_of(const Exec& exec, const std::vector<Perturbation>& attacks) {
+    const DataSet data = float_data(5, 1, 4, 5, 0.f, 1.f, 4);
+    const StopFlag stop{false};
+    Evaluator evaluator(exec, data, 16, 3, stop);
+    DeviceLinearModel model(exec, 4, data.dim(), 16, 0.5f);
+    std::vector<float> all;
+    for (const UnitResult& unit : evaluator.curve(attacks, 0, data.n, model)) {
+      EXPECT_EQ(unit.error, "");
+      all.push_back(static_cast<float>(unit.passes.forward));
+      for (const SampleRow& row : unit.rows)
+        all.insert(all.end(), {static_cast<float>(row.prediction), static_cast<float>(row.flags), row.nll, row.brier});
+    }
+    return all;
+  }
+  void compare(const std::vector<Perturbation>& attacks) {
+    const std::vector<float> expected = rows_of(cpu, attacks);
+    in_every_order([&] { EXPECT_TRUE(same_bits(rows_of(cuda, attacks), expected)); });
+  }
+};
+
+TEST_F(Together, RadiiOfACurveHaveTheBitsOfTheCpu) {
+  for (const char* name : {"fgsm", "pgd_linf"})
+    for (const char* mode : {"exact", "bisect"}) {
+      SCOPED_TRACE(std::string(name) + " " + mode);
+      std::vector<Perturbation> curve;
+      for (const double epsilon : {0.01, 0.05, 0.1, 0.3}) {
+        Params params = {{"epsilon", epsilon}};
+        if (name != std::string("fgsm")) params["steps"] = std::int64_t{2};
+        curve.push_back(check_perturbation(Perturbation::Kind::attack, name, params, "test"));
+        curve.back().curve = {0.01, 0.05, 0.1, 0.3};
+        curve.back().params["mode"] = std::string(mode);
+      }
+      compare(curve);
+    }
+}
+
+TEST_F(Together, MembersOfAnEnsembleHaveTheBitsOfTheCpu) {
+  const std::string members =
+      "pgd_linf steps=2 restarts=2; apgd_t_linf steps=2 eot=2; fab_linf steps=2; square_linf queries=3";
+  compare({check_perturbation(Perturbation::Kind::attack, "ensemble_linf", {{"epsilon", 0.05}, {"members", members}},
+                              "test")});
 }
 
 TEST_P(EveryAttack, HasTheBitsOfTheCpuOnLongRows) {

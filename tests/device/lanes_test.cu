@@ -57,7 +57,7 @@ TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
       const Held<std::uint32_t> winner(exec, std::vector<std::uint32_t>(kRows, 0)), list(exec, {5, 4, 3, 2, 1, 0});
       const Held<SampleRow> rows(exec, std::vector<SampleRow>(kRows)),
           answer(exec, {wrong, wrong, wrong, wrong, wrong, right});
-      const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kRows)), totals(exec, {0, 0});
+      const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kRows));
       const Held<PoolCounts> counts(exec, std::vector<PoolCounts>(1));
       const Held<float> from(exec, clean), to(exec, point);
       Pool pool;
@@ -70,7 +70,7 @@ TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
       pool.counts = counts.data();
       pool.epsilon = 0.25f;
       verify_points(exec, pool, norm, list.data(), kRows, answer.data(), from.data(), to.data());
-      finish_pool(exec, pool, kRows, totals.data(), nullptr);
+      finish_rows(exec, pool);
       return rows.fetch();
     };
     const std::vector<SampleRow> expected = run(cpu);
