@@ -46,7 +46,6 @@ struct Window {
   ASSAY_HD static Window at(std::uint32_t y_word, std::uint32_t x_word, int side, std::int64_t h, std::int64_t w) {
     return {below(y_word, h - side), below(x_word, w - side), side};
   }
-  ASSAY_HD std::int64_t size() const { return std::int64_t{side} * side; }
   ASSAY_HD bool has(int py, int px) const { return py >= y && py < y + side && px >= x && px < x + side; }
 
  private:
@@ -68,31 +67,31 @@ struct Plane {
 /// A pixel of a window in a plane: its place there, and its index in the image.
 struct WindowPixel {
   int dy, dx, at;
-
-  ASSAY_HD WindowPixel(const Window& window, const Plane& plane, int down, int across)
-      : dy(down), dx(across), at(plane.first + (window.y + down) * plane.w + window.x + across) {}
-  /// The ith, row by row.
-  ASSAY_HD static WindowPixel of(const Window& window, const Plane& plane, std::int64_t i) {
-    const auto side = static_cast<std::uint32_t>(window.side), k = static_cast<std::uint32_t>(i);
-    return {window, plane, static_cast<int>(k / side), static_cast<int>(k % side)};
-  }
 };
+
+/// f(pixel) for a window's row, without a division a pixel. Not unrolled, as in Team::walk.
+template <class F>
+ASSAY_HD void each_in_row(const Window& window, const Plane& plane, std::int64_t row, const F& f) {
+  const auto dy = static_cast<int>(row);
+  const int first = plane.first + (window.y + dy) * plane.w + window.x;
+#pragma unroll 1
+  for (int dx = 0; dx < window.side; ++dx) f(WindowPixel{dy, dx, first + dx});
+}
 
 /// f(pixel) for every pixel of a window.
 template <class Team, class F>
 ASSAY_HD void each_in(Team& team, const Window& window, const Plane& plane, const F& f) {
-  if constexpr (std::is_same_v<Team, SerialTeam>) {  // without a division a pixel
-    for (int dy = 0; dy < window.side; ++dy)
-      for (int dx = 0; dx < window.side; ++dx) f(WindowPixel(window, plane, dy, dx));
-  } else {
-    team.each(window.size(), [&](std::int64_t i) { f(WindowPixel::of(window, plane, i)); });
-  }
+  team.each(window.side, [&](std::int64_t row) { each_in_row(window, plane, row, f); });
 }
 
 /// The sum of f(pixel).
 template <class Team, class F>
 ASSAY_HD float sum_in(Team& team, const Window& window, const Plane& plane, const F& f) {
-  return team.sum(window.size(), [&](std::int64_t i) { return f(WindowPixel::of(window, plane, i)); });
+  return team.sum(window.side, [&](std::int64_t row) {
+    float sum = 0.f;
+    each_in_row(window, plane, row, [&](const WindowPixel& p) { sum += f(p); });
+    return sum;
+  });
 }
 
 /// Copies a window in all channels.

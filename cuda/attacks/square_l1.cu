@@ -26,7 +26,8 @@ struct L1Windows {
   ASSAY_HD static float rectangle(float k) { return 1.f / (k * k * (k * k)); }
   /// So much less that rounding stays within the ball.
   ASSAY_HD static float radius(float epsilon) { return epsilon * (1.f - 1e-6f); }
-  ASSAY_HD static float refilled(float mass, std::int64_t channels) { return mass * static_cast<float>(channels); }
+  ASSAY_HD static float ratio(float a, float b) { return a / b; }
+  ASSAY_HD static float gain(std::int64_t channels) { return static_cast<float>(channels); }
 
   /// That of eta: the projection cuts all of them down to the ball.
   ASSAY_HD static float tile(float, std::int64_t) { return 1.f; }

@@ -9,7 +9,8 @@ struct L2Windows {
   ASSAY_HD static float size(float mass) { return sqrtf(mass); }
   ASSAY_HD static float rectangle(float k) { return 1.f / (k * k); }
   ASSAY_HD static float radius(float epsilon) { return epsilon; }
-  ASSAY_HD static float refilled(float mass, std::int64_t) { return sqrtf(mass); }
+  ASSAY_HD static float ratio(float a, float b) { return sqrtf(a / b); }
+  ASSAY_HD static float gain(std::int64_t) { return 1.f; }
 
   ASSAY_HD static float tile(float radius, std::int64_t tiles) { return radius / sqrtf(static_cast<float>(tiles)); }
   ASSAY_HD static bool leaves(std::int64_t) { return false; }
