@@ -83,7 +83,7 @@ struct AdvanceKernel {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
-    if (!asks(batch.verdict[r])) return;
+    if (!served(batch, r)) return;
     typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
     const LaneRow row = lane_row<A>(batch, r);
     bool success = row.wrong;

@@ -191,7 +191,7 @@ struct Judge {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
-    if (!asks(lanes.batch.verdict[r])) return;
+    if (first ? !served(lanes.batch, r) : lanes.batch.verdict[r] != Verdict::advance) return;  // a look is one draw
     const int classes = lanes.batch.classes;
     const float* z = lanes.batch.logits + r * classes;
     const bool was_broken = !first && lanes.seen[r] == Seen::broken;

@@ -44,7 +44,8 @@ struct LaneBatch {
   std::int64_t c = 0, h = 0, w = 0;  ///< dim = c h w
   int classes = 0;
   std::uint64_t seed = 0;
-  bool full = false;  ///< fooled lanes go on to their last query
+  bool full = false;        ///< fooled lanes go on to their last query
+  bool looks_only = false;  ///< this step has no gradients: lanes that want one wait
   const LaneItem* item = nullptr;
   void* state = nullptr;         ///< lanes x Attack::lane_bytes
   const float* clean = nullptr;  ///< lanes x dim
@@ -63,6 +64,11 @@ struct LaneBatch {
   std::uint8_t* ever = nullptr;          ///< lanes: set where some point of the item was a success
   Verdict* verdict = nullptr;            ///< lanes
 };
+
+/// Whether this step answers the lane.
+ASSAY_HD bool served(const LaneBatch& lanes, std::int64_t r) {
+  return lanes.verdict[r] == Verdict::look || (lanes.verdict[r] == Verdict::advance && !lanes.looks_only);
+}
 
 /// An attack with its parameters: a state machine that runs on all lanes at once. An item costs at most `queries`
 /// answers; the last one is a look at its last point.

@@ -255,11 +255,9 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
   const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
-  const auto fewer = [&](std::int64_t needed) {
-    std::int64_t count = batch.lanes;
-    while (count / 2 >= needed && count / 2 >= kFewestRows) count /= 2;
-    return count;
-  };
+  // A few fixed sizes, as each may be another kernel of the model's.
+  const std::int64_t step = std::max(batch_ / 8, kFewestRows);
+  const auto fewer = [&](std::int64_t needed) { return std::min(batch.lanes, (needed + step - 1) / step * step); };
   batch.lanes = batch_;
   batch.lanes = fewer(pool.n * rounds_of(attack));
   begin_items(exec_, pool, resident_, lanes);
@@ -270,7 +268,6 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   };
   take_up();
   counter_.restart();
-  const bool waits = lag_of(exec_.backend) == 0;
   for (;;) {
     check_stop();
     const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts));
@@ -281,7 +278,10 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
         batch.lanes = count;
       }
     }
-    const bool gradients = loss != nullptr && (!waits || counts.gradients > 0);
+    // Where most lanes want no gradient the others wait for a step of their own: a backward pass costs more than the
+    // forward pass that they repeat.
+    batch.looks_only = 2 * counts.gradients < counts.active;
+    const bool gradients = loss != nullptr && !batch.looks_only;
     const int draws = gradients ? attack.draws : 1, directions = attack.every_class ? batch.classes - 1 : 1;
     for (int draw = 0; draw < draws; ++draw) {
       batch.logits = model.forward(exec_, images(batch.point), gradients);

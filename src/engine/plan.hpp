@@ -12,7 +12,7 @@
 namespace assay {
 
 /// Bumped when our own arithmetic or the unit's content changes: units of another revision are not mixed.
-constexpr int kNumericsRevision = 3;
+constexpr int kNumericsRevision = 4;
 
 /// What decides a model's answers.
 struct PlanModel {

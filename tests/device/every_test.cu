@@ -163,6 +163,8 @@ class EveryAttack : public Every {
     for (const ParamSpec& spec : attack_params(entry)) {
       if (!params.contains(spec.name)) continue;
       taken[spec.name] = params.at(spec.name);
+      if (spec.type == assay::ParamType::integer)
+        taken[spec.name] = std::max(integer_param(params, spec.name), static_cast<std::int64_t>(spec.min));
       // A targeted attack takes other losses.
       const std::vector<std::string> choices = choices_of(spec);
       if (spec.name == "loss" && std::ranges::find(choices, text_param(params, "loss")) == choices.end())
