@@ -302,8 +302,9 @@ struct ApgdL1 {
 };
 
 std::vector<ParamSpec> params(ParamSpec epsilon, const char* loss, bool targeted, bool l1) {
-  std::vector<ParamSpec> all = {std::move(epsilon),
-                                {"steps", ParamType::integer, "gradient steps", std::int64_t{100}, l1 ? 3.0 : 1.0, 100000, {}, {}}};
+  std::vector<ParamSpec> all = {
+      std::move(epsilon),
+      {"steps", ParamType::integer, "gradient steps", std::int64_t{100}, l1 ? 3.0 : 1.0, 100000, {}, {}}};
   if (l1)
     all.push_back({"large_epsilon",
                    ParamType::boolean,

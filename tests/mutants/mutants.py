@@ -85,11 +85,21 @@ LIST = [
     ("cuda/core/lanes.cu", "lanes.batch.verdict[from] = Verdict::idle;", "lanes.batch.verdict[r] = Verdict::idle;", "DeviceLanes.Shrink*"),
     ("cuda/core/lanes.cu", "within && !seen.has", "!seen.has", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "<= winner ? own.spent", "< winner ? own.spent", "cpu:*EveryAttack*"),
+    ("cuda/core/lanes.cu", "if (!is_due(pool, u)) return false;", "", "cpu:*Curve*"),
+    ("cuda/core/lanes.cu", "next > low && next < high ?", "next > low ?", "cpu:*Curve*"),
+    ("cuda/core/lanes.cu", "if (first ? !served(lanes.batch, r) : lanes.batch.verdict[r] != Verdict::advance) return;", "if (!served(lanes.batch, r)) return;", "*EveryAttack*EveryParameterSet/apgd_dlr_l1"),
+    ("cuda/core/lanes.cu", "k < own.label[r] ? k : k + 1", "k < own.label[r] ? k : k + 2", "cpu:*EveryAttack*fab_l*:*Fab*"),
+    ("cuda/attacks/apgd.cu", "if (back) lane.length /= 2.f;", "", "cpu:*Apgd*"),
+    ("cuda/attacks/apgd.cu", "return lane.phase + 1 == phases();", "return true;", "cpu:*EveryAttack*apgd_ce_l1:*Apgd*"),
+    ("cuda/attacks/l1_ball.hpp", "cut = cut < size ? cut : size;", "", "cpu:L1Ball.*"),
+    ("cuda/attacks/l1_ball.hpp", "if (count == below + 1)", "if (count == below)", "cpu:SelectRising.*"),
+    ("cuda/attacks/mi_fgsm.cu", "mu * m + (flat", "m + (flat", "cpu:*MiFgsm*"),
     ("cuda/losses/margin.cu", "cotangent[k] = k == label", "cotangent[k + 1] = k == label", "*EveryLoss*margin"),
 ]  # fmt: skip
 # Mutants of a header are compiled into one of the files that include it.
 COMPILED_IN = {
     TEAM: TEAM_TEST,
+    "cuda/attacks/l1_ball.hpp": "tests/cuda/l1_ball_test.cpp",
     "cuda/core/score.hpp": "cuda/core/rows.cu",
     "cuda/metrics/metric_kernel.hpp": "cuda/metrics/accuracy.cu",
     "cuda/corruptions/corruption_kernel.hpp": "cuda/corruptions/gaussian_noise.cu",

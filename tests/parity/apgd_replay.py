@@ -20,6 +20,7 @@ SHARE_OF_SAMPLES = 0.02
 L1_FIRST_PHASE, L1_SHARE_OF_SAMPLES = 30, 0.1
 BALLS = {"linf": 0.1, "l2": 1.5, "l1": 12.0}
 LOSSES = {"ce": "ce", "dlr": "dlr", "t": "dlr-targeted"}
+COVERED = {f"apgd_{kind}_{norm}" for kind in LOSSES for norm in BALLS}
 
 
 def record(demo: DemoModel, norm: str, kind: str, n: int):

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
+import apgd_replay
+import autoattack
 from check import Check, Measured, expect_covered
 from models import PixelModel
 from peer_attacks import Ball, PeerAttack, all_attacks
@@ -163,5 +165,5 @@ def checks(work: Path, subset: bool) -> list[Check]:
                     Check(f"{title}, {demo.name}: robust images", lambda row=row, demo=demo, exact=exact: robust(row, demo, exact))
                 )
     found += sweep_checks(work, n)
-    found.append(expect_covered("attack", registered("attack"), covered))
+    found.append(expect_covered("attack", registered("attack"), covered | autoattack.COVERED | apgd_replay.COVERED))
     return found

@@ -68,6 +68,8 @@ def all_attacks(linf: Ball, l2: Ball, random_start: bool) -> list[PeerAttack]:
         rows += [
             PeerAttack("foolbox", "fgsm", one_step, foolbox_attack(fa.LinfFastGradientAttack, linf.epsilon)),
             PeerAttack("torchattacks", "fgsm", one_step, torchattacks_attack(lambda m: torchattacks.FGSM(m, linf.epsilon))),
+            PeerAttack("torchattacks", "mi_fgsm", {"epsilon": linf.epsilon, "step": linf.step, "steps": linf.steps, "decay": 1.0},
+                       torchattacks_attack(lambda m: torchattacks.MIFGSM(m, linf.epsilon, linf.step, linf.steps, 1.0))),
             # torchattacks has no one-step L2 attack.
             PeerAttack("foolbox", "fgm_l2", {"epsilon": l2.epsilon}, foolbox_attack(fa.L2FastGradientAttack, l2.epsilon)),
         ]
