@@ -142,6 +142,7 @@ struct Apgd {
     bool reduced;
   };
   static constexpr int kScratchRows = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = std::is_same_v<Ball, L2> ? 3 : 4;  // three norms
   int steps;
   float rho;
 
@@ -205,6 +206,7 @@ struct ApgdL1 {
     int phase, since;
   };
   static constexpr int kScratchRows = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   int steps;
   bool large_epsilon;
 

@@ -58,6 +58,9 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
 
 template <class A>
 struct StartKernel {
+#if defined(ASSAY_DEVICE_PATH)
+  static constexpr int kTeamsTogether = teams_together<A>();
+#endif
   A attack;
   LaneBatch batch;
 

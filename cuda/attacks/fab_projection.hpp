@@ -41,7 +41,7 @@ ASSAY_HD double largest(Team& team, std::int64_t n, const F& f, const In*... in)
 template <Norm norm>
 class BoxProjection {
  public:
-  double size;  ///< the shift's norm
+  double size = 0;  ///< the shift's norm
 
   /// sum |w| pull: of all hyperplanes with this normal.
   template <class Team>
@@ -54,7 +54,7 @@ class BoxProjection {
   /// coordinates go to their bound.
   template <class Team>
   ASSAY_HD BoxProjection(Team& team, std::int64_t n, const float* t, const float* w, double c, double whole)
-      : size(0), side_(c), reach_(0) {
+      : side_(c) {
     const double gap = c < 0 ? -c : c;
     if (!(whole > 0) || !(gap > 0)) return;
     // f(reach) = sum |w| min(reach pull, room) is concave and piecewise linear: from the left Newton's method never
@@ -114,7 +114,7 @@ class BoxProjection {
   }
 
   BoxSide side_;
-  double reach_;
+  double reach_ = 0;
 };
 
 /// In L1. Coordinates go all their way in order of falling |w|, until the hyperplane is reached; those of the |w| at
@@ -122,7 +122,7 @@ class BoxProjection {
 template <>
 class BoxProjection<Norm::l1> {
  public:
-  double size;
+  double size = 0;
 
   template <class Team>
   ASSAY_HD static double whole(Team&, std::int64_t, const float*) {
@@ -130,7 +130,7 @@ class BoxProjection<Norm::l1> {
   }
   template <class Team>
   ASSAY_HD BoxProjection(Team& team, std::int64_t n, const float* t, const float* w, double c, double /*whole*/)
-      : size(0), side_(c), above_(kInfinite), full_(kInfinite), part_(0) {
+      : side_(c), above_(kInfinite), full_(kInfinite) {
     const double gap = c < 0 ? -c : c;
     if (!(gap > 0)) return;
     // Of coordinates with |w| > above_, and with |w| > full_: what they add to |c|, and how far they go.
@@ -199,7 +199,7 @@ class BoxProjection<Norm::l1> {
 
   BoxSide side_;
   std::uint32_t above_, full_;  // the bits of two |w|: positive floats are in the order of their bits
-  float part_;
+  float part_ = 0;
 };
 
 }  // namespace assay

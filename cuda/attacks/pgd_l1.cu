@@ -12,6 +12,7 @@ struct PgdL1 {
     int done;
   };
   static constexpr int kScratchRows = 0;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
   float step;
   int steps;
   bool random_start;

@@ -71,6 +71,7 @@ struct SquareWindows {
     Window to, from;  ///< of the candidate that is asked about
   };
   static constexpr int kScratchRows = 2;  ///< the best point; eta's rings
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
   SquareSchedule schedule;
 
   /// Whole tiles, centred: five or more each way.
