@@ -249,8 +249,8 @@ void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) 
   }
 }
 
-/// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and is
-/// halved, down to kFewestRows, when half of them suffice for what is left.
+/// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and falls,
+/// by an eighth of it or kFewestRows, to what is left.
 void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model) {
   const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
