@@ -249,8 +249,8 @@ void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) 
   }
 }
 
-/// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and falls,
-/// by an eighth of it or kFewestRows, to what is left.
+/// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and
+/// falls, by an eighth of it or kFewestRows, to what is left.
 void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model) {
   const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
@@ -506,14 +506,14 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       finish_rows(exec_, pool);
     else
       finish_curve(exec_, pool, all);
+    for (std::size_t which = 0; which < levels.size(); ++which)
+      finish(results[levels[which].at], CellKind::attacked,
+             alone ? pool.rows : all.rows + static_cast<std::int64_t>(which) * n, n);
     std::vector<std::uint64_t> charged(2 * levels.size());
     fetch_unit(exec_, charged.data(), totals, charged.size() * sizeof(charged[0]));
-    for (std::size_t which = 0; which < levels.size(); ++which) {
-      const std::size_t at = levels[which].at;
-      UnitResult& result = results[at];
-      finish(result, CellKind::attacked, alone ? pool.rows : all.rows + static_cast<std::int64_t>(which) * n, n);
-      result.host_bytes += 2 * sizeof(charged[0]);
-      result.passes = {charged[2 * at], charged[2 * at + 1]};
+    for (std::size_t at = 0; at < results.size(); ++at) {
+      results[at].host_bytes += 2 * sizeof(charged[0]);
+      results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
     if (exported != nullptr) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
