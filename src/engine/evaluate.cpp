@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <utility>
 
 #include "assay/core/error.hpp"
 #include "assay/core/philox.hpp"
@@ -391,7 +392,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
     if (!full && level.attacks.size() == 1 && level.attacks.front()->clean_gradient)
       clean_loss = Registry<Loss>::find(level.attacks.front()->loss);
   }
-  std::ranges::stable_sort(levels, {}, &Level::epsilon);
+  std::ranges::sort(levels, {}, [](const Level& level) { return std::pair(level.epsilon, level.at); });
   const bool alone = levels.size() == 1;
   std::vector<UnitResult> results(levels.size());
 
