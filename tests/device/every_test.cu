@@ -207,13 +207,15 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {
 class Together : public BothBackends {
  protected:
   static std::vector<float> rows_of(const Exec& exec, const std::vector<Perturbation>& attacks) {
-    const DataSet data = float_data(5, 1, 4, 5, 0.f, 1.f, 4);
+    const DataSet data = float_data(16, 1, 4, 5, 0.f, 1.f, 4);
     const StopFlag stop{false};
     Evaluator evaluator(exec, data, 16, 3, stop);
     DeviceLinearModel model(exec, 4, data.dim(), 16, 0.5f);
     std::vector<float> all;
     for (const UnitResult& unit : evaluator.curve(attacks, 0, data.n, model)) {
       EXPECT_EQ(unit.error, "");
+      EXPECT_TRUE(
+          std::ranges::any_of(unit.rows, [](const SampleRow& row) { return row.has(SampleRow::clean_correct); }));
       all.push_back(static_cast<float>(unit.passes.forward));
       for (const SampleRow& row : unit.rows)
         all.insert(all.end(), {static_cast<float>(row.prediction), static_cast<float>(row.flags), row.nll, row.brier});

@@ -15,6 +15,7 @@ struct CUstream_st {
 struct CUevent_st {
   cudaStream_t stream = nullptr;  // of the last record
   bool reached = true;
+  int records = 0;
 };
 
 namespace simt {
@@ -252,7 +253,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (simt::fails(code)) return code;
   event->stream = stream;
   event->reached = false;
-  stream->queue.push_back([event] { event->reached = true; });
+  // One that was recorded anew is not reached where its last record was queued.
+  const int record = ++event->records;
+  stream->queue.push_back([event, record] { event->reached = event->records == record; });
   return cudaSuccess;
 }
 
