@@ -16,7 +16,11 @@ struct ModelSpec {
   std::vector<double> mean, std;                                   ///< a value a channel; empty: the model takes [0, 1]
   std::variant<std::monostate, std::int64_t, std::string> output;  ///< element of a tuple, key of a dict
   std::optional<int> classes;  ///< set when the head is wider than the data on purpose
-  std::string sha256;          ///< checked before loading, when given
+  std::string sha256 = {};     ///< checked before loading, when given
+  /// Frozen, with batch norms folded into the convolutions before them: cheaper passes, logits within 1e-5 of the
+  /// largest. Absent: where that holds.
+  std::optional<bool> fold = {};
+  bool channels_last = false;  ///< weights of convolutions in that memory format; logits within 1e-5 too
 };
 
 /// One attack or corruption with all parameters filled in; lists in the config are already expanded.

@@ -40,7 +40,8 @@ ExitCode attack(const Options& options, Params given) {
   const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
-  const auto model = load_model(exec, options.model_options.spec(options.model), data, options.batch, true);
+  const std::unique_ptr<Model> model =
+      load_model(exec, options.model_options.spec(options.model), data, options.batch, true).model;
   check_classes(p, model->classes(), "the model");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   AttackExport exported;

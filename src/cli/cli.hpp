@@ -75,14 +75,17 @@ struct Prepared {
   Sweep sweep;
   DataSet data;
   Plan plan;
+  std::vector<std::unique_ptr<Model>> models;  ///< of the sweep; null: not loaded yet
+  bool gradients = false;                      ///< the sweep attacks
 };
-/// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan, whose thread count is then
-/// taken unless --threads is given.
+/// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan: its thread count is then taken
+/// unless --threads is given, and what it says of a model's form; else models are loaded to decide on it. Throws
+/// assay::Error, exit 75, when a signal came meanwhile.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
 
 /// Loads and probes a model; prints its hash and notes to stderr.
-std::unique_ptr<Model> load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
-                                  bool gradients);
+LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
+                       bool gradients);
 
 /// What the run's progress says, on a terminal redrawn in place and otherwise a plain line every 30 s.
 class Progress final : public RunObserver {
@@ -110,11 +113,13 @@ void print_json(const nlohmann::json& value);
 /// `--epsilon 0.1 --steps 20` left over on the command line, as config parameters of a registered perturbation.
 Params parse_params(const std::vector<std::string>& words);
 
-/// Model options of the command line (mean, std, output, classes, sha256).
+/// Model options of the command line, as the keys of [[model]].
 struct ModelOptions {
   std::vector<double> mean, std;
   std::string output, sha256;
   int classes = 0;
+  std::optional<bool> fold;
+  bool channels_last = false;
   ModelSpec spec(const std::string& path) const;
 };
 void add_model_options(CLI::App& app, ModelOptions& options);

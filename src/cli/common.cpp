@@ -62,24 +62,44 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   p.sweep = read_sweep(config);
   if (!options.device.empty()) p.sweep.device = options.device;
   p.device = choose_device(p.sweep.device);
+  const std::optional<Plan> there = out.empty() ? std::nullopt : Store(out).plan();
   int threads = options.threads;
-  if (threads == 0 && !out.empty())
-    if (const auto there = Store(out).plan()) threads = static_cast<int>(there->threads);
-  if (threads == 0) threads = omp_get_num_procs();
+  if (threads == 0) threads = there ? static_cast<int>(there->threads) : omp_get_num_procs();
   set_threads(threads);
   p.data = load_data(p.sweep.source, p.sweep.base);
   std::vector<std::string> digests;
   for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
+  for (const Perturbation& perturbation : p.sweep.perturbations)
+    p.gradients = p.gradients || perturbation.kind == Perturbation::Kind::attack;
+  p.models.resize(digests.size());
+  for (std::size_t m = 0; m < digests.size(); ++m) {
+    ModelSpec& spec = p.sweep.models[m];
+    const auto planned = [&](const PlanModel& model) {
+      return model.sha256 == digests[m] && model.channels_last == spec.channels_last;
+    };
+    if (!spec.fold && there)
+      if (const auto known = std::ranges::find_if(there->models, planned); known != there->models.end())
+        spec.fold = known->fold;
+    // In a new folder all are loaded before it is claimed: a model that is refused must not leave a plan there which
+    // the mended one, another file, no longer fits.
+    if (spec.fold && there) continue;
+    LoadedModel loaded = load_model(p.device.exec(), spec, p.data, p.sweep.batch, p.gradients);
+    spec.fold = loaded.folded;
+    p.models[m] = std::move(loaded.model);
+    if (stop_flag())
+      throw Error(ExitCode::interrupted, "interrupted before the first unit", "run the same command again to go on");
+  }
   p.plan = make_plan(p.sweep, p.data, digests, p.device.numerics(), threads);
   return p;
 }
 
-std::unique_ptr<Model> load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
-                                  bool gradients) {
+LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
+                       bool gradients) {
   LoadedModel loaded = load_script_model(exec, spec, data, static_cast<int>(batch), gradients);
-  say(fmt::format("model {}: {}, sha256 {}", spec.name, spec.path.filename().string(), loaded.sha256));
+  say(fmt::format("model {}: {}, sha256 {}{}{}", spec.name, spec.path.filename().string(), loaded.sha256,
+                  loaded.folded ? ", folded" : "", spec.channels_last ? ", channels last" : ""));
   for (const std::string& note : loaded.notes) say("note: " + note);
-  return std::move(loaded.model);
+  return loaded;
 }
 
 nlohmann::json environment(const Device& device) {
@@ -127,6 +147,10 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--output", options.output, "element of a tuple or key of a dict that the model returns");
   app.add_option("--classes", options.classes, "classes of the model's head, where it is wider than the data");
   app.add_option("--sha256", options.sha256, "digest that the model's file must have");
+  app.add_flag("--fold,!--no-fold", options.fold,
+               "freeze the model and fold its batch norms, or run it as saved (default: fold, where logits stay within "
+               "1e-5)");
+  app.add_flag("--channels-last", options.channels_last, "keep the weights of convolutions in channels-last format");
 }
 
 ModelSpec ModelOptions::spec(const std::string& path) const {
@@ -148,6 +172,8 @@ ModelSpec ModelOptions::spec(const std::string& path) const {
   }
   if (classes > 0) spec.classes = classes;
   spec.sha256 = sha256;
+  spec.fold = fold;
+  spec.channels_last = channels_last;
   return spec;
 }
 

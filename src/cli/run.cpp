@@ -37,7 +37,11 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
                      {"seconds", summary.cells[c].seconds},
                      {"model_seconds", summary.cells[c].model_seconds}});
   for (std::size_t m = 0; m < models.size(); ++m)
-    files.push_back({{"name", p.plan.models[m].name}, {"path", models[m]}, {"sha256", p.plan.models[m].sha256}});
+    files.push_back({{"name", p.plan.models[m].name},
+                     {"path", models[m]},
+                     {"sha256", p.plan.models[m].sha256},
+                     {"fold", p.plan.models[m].fold},
+                     {"channels_last", p.plan.models[m].channels_last}});
   return {{"schema", 1},
           {"plan_id", p.plan.id},
           {"environment", environment(p.device)},
@@ -97,7 +101,7 @@ ExitCode run(const Options& options) {
   const auto [shard, shards] = parse_shard(options.shard);
   std::filesystem::path out = options.out;
   if (out.empty()) out = std::filesystem::path("out") / std::filesystem::path(options.config).stem();
-  const Prepared p = prepare(options.config, options.device, out);
+  Prepared p = prepare(options.config, options.device, out);
   const std::vector<int> jobs = shard_jobs(p.plan, shard, shards);
   const Store store(out);
   if (options.dry_run) {
@@ -105,22 +109,12 @@ ExitCode run(const Options& options) {
     return ExitCode::done;
   }
 
-  bool gradients = false;
-  for (const Perturbation& perturbation : p.sweep.perturbations)
-    gradients = gradients || perturbation.kind == Perturbation::Kind::attack;
   const Exec exec = p.device.exec();
-  const auto load = [&](std::size_t m) { return load_model(exec, p.sweep.models[m], p.data, p.plan.batch, gradients); };
-  // In a new folder before the claim: a model that is refused must not leave a plan there which the mended one, another
-  // file, no longer fits.
-  std::vector<std::unique_ptr<Model>> loaded(p.sweep.models.size());
-  if (!store.plan())
-    for (std::size_t m = 0; m < loaded.size() && !stop_flag(); ++m) loaded[m] = load(m);
-  if (stop_flag())
-    throw Error(ExitCode::interrupted, "interrupted before the first unit", "run the same command again to go on");
   store.claim(p.plan);
-  const ModelLoader loader = [&](int m) {
-    auto& ready = loaded[static_cast<std::size_t>(m)];
-    return ready != nullptr ? std::move(ready) : load(static_cast<std::size_t>(m));
+  const ModelLoader loader = [&](int model) {
+    const auto m = static_cast<std::size_t>(model);
+    return p.models[m] != nullptr ? std::move(p.models[m])
+                                  : load_model(exec, p.sweep.models[m], p.data, p.plan.batch, p.gradients).model;
   };
   RunSummary summary;
   {

@@ -27,7 +27,9 @@ json model_json(const PlanModel& model) {
           {"sha256", model.sha256},
           {"mean", model.mean},
           {"std", model.std},
-          {"output", model.output}};
+          {"output", model.output},
+          {"fold", model.fold},
+          {"channels_last", model.channels_last}};
 }
 
 /// Everything but the metric set and what is derived.
@@ -193,7 +195,8 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
     std::string output;
     if (const auto* index = std::get_if<std::int64_t>(&spec.output)) output = std::to_string(*index);
     if (const auto* name = std::get_if<std::string>(&spec.output)) output = '"' + *name + '"';
-    plan.models.push_back({spec.name, digests[i], spec.mean, spec.std, output});
+    plan.models.push_back(
+        {spec.name, digests[i], spec.mean, spec.std, output, spec.fold.value_or(false), spec.channels_last});
   }
   derive(plan);
   return plan;
@@ -231,7 +234,8 @@ Plan plan_from_json(const json& all) {
     for (const json& m : all.at("models"))
       plan.models.push_back({m.at("name").get<std::string>(), m.at("sha256").get<std::string>(),
                              m.at("mean").get<std::vector<double>>(), m.at("std").get<std::vector<double>>(),
-                             m.at("output").get<std::string>()});
+                             m.at("output").get<std::string>(), m.at("fold").get<bool>(),
+                             m.at("channels_last").get<bool>()});
     for (const json& p : all.at("perturbations")) {
       Perturbation perturbation;
       perturbation.kind = p.at("kind") == "attack" ? Perturbation::Kind::attack : Perturbation::Kind::corruption;

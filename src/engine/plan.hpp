@@ -12,13 +12,14 @@
 namespace assay {
 
 /// Bumped when our own arithmetic or the unit's content changes: units of another revision are not mixed.
-constexpr int kNumericsRevision = 4;
+constexpr int kNumericsRevision = 5;
 
 /// What decides a model's answers.
 struct PlanModel {
   std::string name, sha256;
   std::vector<double> mean, std;
-  std::string output;  ///< "", an index or a key
+  std::string output;                        ///< "", an index or a key
+  bool fold = false, channels_last = false;  ///< of ModelSpec
 };
 
 /// One row of the results: a model on the clean data (perturbation -1) or under one perturbation.
@@ -64,7 +65,8 @@ struct Plan {
   std::string describe(const Cell& cell) const;
 };
 
-/// Plans `sweep` on `data`. `digests`: the models' SHA-256, in order. `numerics`: versions and device class.
+/// Plans `sweep` on `data`; each model's `fold` is decided by now (absent counts as false). `digests`: the models'
+/// SHA-256, in order. `numerics`: versions and device class.
 Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::string>& digests,
                const std::map<std::string, std::string>& numerics, int threads);
 

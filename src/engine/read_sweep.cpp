@@ -60,6 +60,11 @@ std::int64_t integer_of(const ConfigValue& value, const std::string& name, doubl
   return std::get<std::int64_t>(checked(spec, scalar(value, spec), value.where));
 }
 
+bool bool_of(const ConfigValue& value, const std::string& name) {
+  const ParamSpec spec{.name = name, .type = ParamType::boolean, .about = {}};
+  return std::get<bool>(checked(spec, scalar(value, spec), value.where));
+}
+
 /// A text that says something; it reaches file names, tables and terminals, so control characters are refused.
 std::string text_of(const ConfigValue& value, const std::string& name) {
   const ParamSpec spec{.name = name, .type = ParamType::text, .about = {}};
@@ -169,7 +174,7 @@ std::string sha256_of(const ConfigValue& value) {
 
 ModelSpec model_of(const ConfigValue& value, const std::filesystem::path& folder) {
   const std::string heading = "[[model]]";
-  check_keys(value, heading, {"name", "path", "mean", "std", "output", "classes", "sha256"});
+  check_keys(value, heading, {"name", "path", "mean", "std", "output", "classes", "sha256", "fold", "channels_last"});
   ModelSpec model;
   const ConfigValue& path = required(value, "path", heading);
   model.path = folder / text_of(path, "path");
@@ -201,6 +206,8 @@ ModelSpec model_of(const ConfigValue& value, const std::filesystem::path& folder
     model.classes = static_cast<int>(integer_of(*classes, "classes", 2, 65536));
   }
   if (const ConfigValue* digest = value.find("sha256")) model.sha256 = sha256_of(*digest);
+  if (const ConfigValue* fold = value.find("fold")) model.fold = bool_of(*fold, "fold");
+  if (const ConfigValue* format = value.find("channels_last")) model.channels_last = bool_of(*format, "channels_last");
   return model;
 }
 

@@ -26,6 +26,8 @@ namespace {
 constexpr std::int64_t kFew = 16;
 /// Of a row's largest |logit|. Other neighbours may change the order of a sum (1e-6), batch statistics change far more.
 constexpr double kTolerance = 1e-4;
+/// The same for a model in a cheaper form.
+constexpr double kSameModel = 1e-5;
 
 struct Logits {
   std::int64_t n = 0, classes = 0;
@@ -84,6 +86,26 @@ class Probe {
   Probe(const Exec& exec, ScriptModel& model, const DataSet& data, std::int64_t batch)
       : exec_(exec), model_(model), spec_(model.spec()), data_(data), batch_(batch) {}
 
+  /// How far `form`, the model in another form, is from it: logits for both batch sizes and, with `gradients`, the
+  /// input gradient. Empty where that is near enough, else what was found.
+  std::string difference(ScriptModel& form, int classes, bool gradients) {
+    double change = largest_change(first_, logits_of(form, few_, kFew), 1);
+    std::vector<float> pixels = images(batch_), same = pixels;
+    change = std::max(change, largest_change(logits_of(model_, pixels, batch_), logits_of(form, same, batch_), 1));
+    if (!(change <= kSameModel)) return "its logits differ by up to " + percent(change) + " of the largest";
+    if (!gradients) return {};
+    const std::vector<float> a = gradient_of(model_, classes), b = gradient_of(form, classes);
+    // A pixel whose last bits put it on the other side of a ReLU's or a maximum's edge changes its image's gradient.
+    std::int64_t apart = 0;
+    for (std::int64_t i = 0; i < kFew; ++i) {
+      const Logits one{1, data_.dim(), {a.data() + i * data_.dim(), a.data() + (i + 1) * data_.dim()}};
+      apart += !(largest_change(one, {1, data_.dim(), {b.data() + i * data_.dim(), b.data() + (i + 1) * data_.dim()}},
+                                1) <= kTolerance);
+    }
+    return apart > kFew / 4 ? "its gradients differ for " + std::to_string(apart) + " of " + count_text(kFew, "image")
+                            : "";
+  }
+
   /// Returns the number of classes.
   int forward() {
     few_ = images(kFew);
@@ -98,23 +120,7 @@ class Probe {
   }
 
   void gradient(int classes) {
-    // The weights of neither a constant sum (softmax) nor a symmetric one, along which a gradient would vanish.
-    std::vector<float> cotangent(static_cast<std::size_t>(kFew * classes));
-    for (std::size_t i = 0; i < cotangent.size(); ++i) {
-      const auto k = i % static_cast<std::size_t>(classes);
-      cotangent[i] = (k % 2 == 0 ? 1.f : -1.f) / (1.f + static_cast<float>(k));
-    }
-    const at::Device device = model_.device();
-    const at::Tensor x = as_tensor(few_, {kFew, data_.c, data_.h, data_.w}, device);
-    const at::Tensor direction = as_tensor(cotangent, {kFew, classes}, device);
-    const float* logits = model_.do_forward(exec_, {x.const_data_ptr<float>(), kFew, data_.c, data_.h, data_.w}, true);
-    const double change = largest_change(first_, {kFew, classes, values_of(logits, {kFew, classes}, device)}, 1);
-    if (change > kTolerance) {
-      reject("its logits differ by up to " + percent(change) + " when gradients are asked for",
-             "remove torch.is_grad_enabled() from forward");
-    }
-    const std::vector<float> gradient = values_of(model_.do_vjp(exec_, direction.const_data_ptr<float>(), false),
-                                                  {kFew, data_.c, data_.h, data_.w}, device);
+    const std::vector<float> gradient = gradient_of(model_, classes);
     std::int64_t bad = 0, zero = 0;
     for (std::int64_t i = 0; i < kFew; ++i) {
       const float *begin = gradient.data() + i * data_.dim(), *end = begin + data_.dim();
@@ -190,6 +196,26 @@ class Probe {
       throw_if_lost(exec_, useful_line(e));
       explain_failure(useful_line(e), n);
     }
+  }
+
+  std::vector<float> gradient_of(ScriptModel& model, int classes) {
+    // The weights of neither a constant sum (softmax) nor a symmetric one, along which a gradient would vanish.
+    std::vector<float> cotangent(static_cast<std::size_t>(kFew * classes));
+    for (std::size_t i = 0; i < cotangent.size(); ++i) {
+      const auto k = i % static_cast<std::size_t>(classes);
+      cotangent[i] = (k % 2 == 0 ? 1.f : -1.f) / (1.f + static_cast<float>(k));
+    }
+    const at::Device device = model.device();
+    const at::Tensor x = as_tensor(few_, {kFew, data_.c, data_.h, data_.w}, device);
+    const at::Tensor direction = as_tensor(cotangent, {kFew, classes}, device);
+    const float* logits = model.do_forward(exec_, {x.const_data_ptr<float>(), kFew, data_.c, data_.h, data_.w}, true);
+    const double change = largest_change(first_, {kFew, classes, values_of(logits, {kFew, classes}, device)}, 1);
+    if (change > kTolerance) {
+      reject("its logits differ by up to " + percent(change) + " when gradients are asked for",
+             "remove torch.is_grad_enabled() from forward");
+    }
+    return values_of(model.do_vjp(exec_, direction.const_data_ptr<float>(), false), {kFew, data_.c, data_.h, data_.w},
+                     device);
   }
 
   bool answers(std::int64_t n) const {
@@ -449,6 +475,46 @@ bool saved_in_training_mode(const torch::jit::Module& module) {
   return false;
 }
 
+/// The module with cheaper passes, by what LibTorch does at load time. Freezing makes weights constants of the graph,
+/// where batch norms can be multiplied into them.
+torch::jit::Module in_form(torch::jit::Module module, bool fold, bool channels_last) {
+  for (at::Tensor weight : module.parameters()) {
+    weight.requires_grad_(false);
+    if (channels_last && weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  return fold ? torch::jit::freeze(module) : module;
+}
+
+/// The model in the form that its spec asks for or, where it asks for none, frozen and folded if that gives the same
+/// logits. Null: as it was saved. `folded` says what became of it.
+std::unique_ptr<ScriptModel> reformed(const Exec& exec, const ModelSpec& spec, const DataSet& data, Probe& probe,
+                                      const ScriptModel& saved, bool gradients, bool& folded) {
+  std::string wrong;
+  for (const bool fold : {true, false}) {
+    if (fold != spec.fold.value_or(fold)) continue;
+    if (!fold && !spec.channels_last) break;
+    try {
+      torch::jit::Module module = load_module(exec, spec);
+      module.eval();
+      auto form = std::make_unique<ScriptModel>(spec, in_form(std::move(module), fold, spec.channels_last),
+                                                device_of(exec), data.c);
+      form->like(saved);
+      wrong = probe.difference(*form, saved.classes(), gradients);
+      folded = fold;
+      if (wrong.empty()) return form;
+    } catch (const std::exception& e) {
+      throw_if_lost(exec, useful_line(e));
+      wrong = "it fails: " + useful_line(e);
+    }
+  }
+  folded = false;
+  if (!spec.fold.value_or(false) && !spec.channels_last) return nullptr;
+  const std::string keys = !spec.channels_last          ? "fold"
+                           : !spec.fold.value_or(false) ? "channels_last"
+                                                        : "fold and channels_last";
+  reject_model(spec, "with " + keys + " " + wrong, "remove " + keys + " from this model");
+}
+
 }  // namespace
 
 LoadedModel load_script_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, int batch, bool gradients) {
@@ -473,6 +539,7 @@ LoadedModel load_script_model(const Exec& exec, const ModelSpec& spec, const Dat
     if (gradients) probe.gradient(classes);
     if (training) probe.training_mode(load_module(exec, spec));
     model->finish_probing(classes);
+    if (auto form = reformed(exec, spec, data, probe, *model, gradients, loaded.folded)) model = std::move(form);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {

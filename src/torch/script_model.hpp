@@ -15,6 +15,7 @@ namespace assay {
 struct LoadedModel {
   std::unique_ptr<Model> model;
   std::string sha256;              ///< of the file
+  bool folded = false;             ///< what became of ModelSpec::fold
   std::vector<std::string> notes;  ///< what a user should know but need not act on
 };
 
@@ -24,7 +25,7 @@ std::string model_digest(const ModelSpec& spec);
 
 /// Loads a TorchScript file and probes it with the first images of `data`. Loading runs code that the file brings.
 /// `gradients`: attacks will ask for vjps, so they are probed too. `exec` is where it will be run. Throws assay::Error
-/// (exit 65), which names what is wrong.
+/// (exit 65), which names what is wrong, a form that was asked for and gives other logits included.
 LoadedModel load_script_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, int batch, bool gradients);
 
 /// Threads of LibTorch and of our own loops.

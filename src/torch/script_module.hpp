@@ -42,6 +42,11 @@ class ScriptModel final : public Model {
 
   int classes() const override { return classes_; }
   void finish_probing(int classes);
+  /// Another form of `saved`, whose probing is finished.
+  void like(const ScriptModel& saved) {
+    copies_input_ = saved.copies_input_;
+    finish_probing(saved.classes_);
+  }
 
   /// What the module returns for pixels N x C x H x W on its device, normalised first. Throws whatever LibTorch throws.
   c10::IValue run(const at::Tensor& pixels);

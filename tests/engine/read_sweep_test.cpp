@@ -447,6 +447,16 @@ TEST_F(ReadSweep, ADigestHas64HexDigits) {
 
 // [[attack]] and [[corruption]]
 
+TEST_F(ReadSweep, FormsAreReadAndAbsentOnesAreLeftToThePlan) {
+  const ModelSpec given = with_model("path = 'net.pt'\nfold = false\nchannels_last = true").models[0];
+  EXPECT_EQ(given.fold, std::optional<bool>(false));
+  EXPECT_TRUE(given.channels_last);
+  const ModelSpec absent = with_model("path = 'net.pt'").models[0];
+  EXPECT_FALSE(absent.fold.has_value());
+  EXPECT_FALSE(absent.channels_last);
+  EXPECT_USAGE(with_model("path = 'net.pt'\nfold = 1"), HasSubstr("fold = 1"));
+}
+
 TEST_F(ReadSweep, DefaultsAreFilledIn) {
   const Perturbation attack = only("[[attack]]\nname = 'toy_attack'\nepsilon = 0.1");
   EXPECT_EQ(attack.kind, Perturbation::Kind::attack);

@@ -41,7 +41,7 @@ def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path
     """assay's last iterates and its predictions on them."""
     given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
     run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
-        "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
+        "--no-fold", "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
     with (folder / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
     column = {key: np.array([int(row[key]) for row in rows]) for key in ("index", "label", "pred_clean", "pred_adv", "success")}
@@ -85,7 +85,7 @@ def sweep_checks(work: Path, n: int) -> list[Check]:
         "batch": BATCH,
         "metrics": ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final"],
         "data": {"source": "fashion_mnist", "limit": n},
-        "model": [{"name": demo.name, "path": str(demo.path), "mean": demo.mean, "std": demo.std}],
+        "model": [{"name": demo.name, "path": str(demo.path), "mean": demo.mean, "std": demo.std, "fold": False}],
         "attack": [{"name": "pgd_linf", "epsilon": 0.1, "step": 0.01, "steps": 20, "random_start": False, "full": True}],
     }
 

@@ -559,6 +559,49 @@ TEST_F(ScriptModel, FailsAtRunTimeWhenItsRowsChange) {
                AllOf(HasSubstr("returned 2 x 3"), HasSubstr("expected 16 x 3")));
 }
 
+// ---- Forms
+
+/// Adds 1e5 to pixels times 100 in a convolution and takes it off in a batch norm: folded, nothing is rounded there.
+constexpr char kCancels[] =
+    "y = torch.conv2d(x, 100 * torch.ones([1, 1, 1, 1]), 100000 * torch.ones([1]))\n"
+    "y = torch.batch_norm(y, None, None, 100000 * torch.ones([1]), torch.ones([1]), False, 0.0, 0.0, False)\n"
+    "return self.linear(y)";
+
+TEST_F(ScriptModel, IsFoldedWhereThatGivesTheSameLogits) {
+  EXPECT_TRUE(load().folded);
+}
+
+TEST_F(ScriptModel, RunsAsSavedWhenTold) {
+  spec_.fold = false;
+  EXPECT_FALSE(load().folded);
+}
+
+TEST_F(ScriptModel, RunsAsSavedWhereFoldingChangesItsLogits) {
+  fixture_.body = kCancels;
+  const LoadedModel loaded = load();
+  EXPECT_FALSE(loaded.folded);
+  EXPECT_THAT(loaded.notes, IsEmpty());
+}
+
+TEST_F(ScriptModel, IsRefusedWhereFoldingIsAskedForAndChangesItsLogits) {
+  fixture_.body = kCancels;
+  spec_.fold = true;
+  const Error error = rejected();
+  EXPECT_THAT(error.what(), HasSubstr("with fold its logits differ by up to"));
+  EXPECT_THAT(error.hint(), HasSubstr("remove fold"));
+}
+
+TEST_F(ScriptModel, GivesItsLogitsInChannelsLastFormat) {
+  fixture_.body = "return self.linear(torch.conv2d(x, torch.ones([1, 1, 3, 3]), padding=1))";
+  spec_.fold = false;
+  const LoadedModel saved = load();
+  const std::vector<float> expected = copy(saved.model->forward({}, first(16), false), 48);
+  spec_.channels_last = true;
+  const LoadedModel loaded = load();
+  const std::vector<float> logits = copy(loaded.model->forward({}, first(16), false), 48);
+  for (std::size_t i = 0; i < logits.size(); ++i) EXPECT_NEAR(logits[i], expected[i], 1e-4);
+}
+
 TEST_F(ScriptModel, RefusesADeviceWhereItIsNot) {
   const LoadedModel loaded = load();
   EXPECT_ERROR(loaded.model->forward({.backend = Backend::cuda}, first(16), false), ExitCode::internal,
@@ -595,6 +638,18 @@ TEST(DemoModel, IsRightAboutMostOfTheFirstImages) {
     right += std::max_element(row, row + 10) - row == data.labels[static_cast<std::size_t>(i)];
   }
   EXPECT_GE(right, 110);  // 93 % of the whole test set
+
+  EXPECT_TRUE(loaded.folded);
+  spec.fold = false;
+  const LoadedModel saved = load_script_model({}, spec, data, 128, true);
+  const float* as_saved = saved.model->forward({}, {pixels.data(), 128, 1, 28, 28}, false);
+  float apart = 0, largest = 0;
+  for (int i = 0; i < 1280; ++i) {
+    apart = std::max(apart, std::abs(logits[i] - as_saved[i]));
+    largest = std::max(largest, std::abs(as_saved[i]));
+  }
+  EXPECT_GT(apart, 0.f) << "nothing was folded";
+  EXPECT_LE(apart, 1e-5f * largest);
 }
 
 }  // namespace
