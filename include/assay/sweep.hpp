@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -44,6 +45,12 @@ struct Sweep {
   std::optional<std::int64_t> limit;
   std::vector<ModelSpec> models;
   std::vector<Perturbation> perturbations;
+
+  /// Whether models will be asked for gradients.
+  bool attacks() const {
+    return std::any_of(perturbations.begin(), perturbations.end(),
+                       [](const Perturbation& p) { return p.kind == Perturbation::Kind::attack; });
+  }
 };
 
 /// Reads and checks a sweep, TOML or (by extension .json) JSON. Throws assay::Error, exit 2, with file, line, column,

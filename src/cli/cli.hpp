@@ -76,7 +76,6 @@ struct Prepared {
   DataSet data;
   Plan plan;
   std::vector<std::unique_ptr<Model>> models;  ///< of the sweep; null: not loaded yet
-  bool gradients = false;                      ///< the sweep attacks
 };
 /// Reads the sweep, loads the data, hashes the models and plans. `out` may hold a plan: its thread count is then taken
 /// unless --threads is given, and what it says of a model's form; else models are loaded to decide on it. Throws

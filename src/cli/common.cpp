@@ -69,21 +69,15 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   p.data = load_data(p.sweep.source, p.sweep.base);
   std::vector<std::string> digests;
   for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
-  for (const Perturbation& perturbation : p.sweep.perturbations)
-    p.gradients = p.gradients || perturbation.kind == Perturbation::Kind::attack;
   p.models.resize(digests.size());
   for (std::size_t m = 0; m < digests.size(); ++m) {
     ModelSpec& spec = p.sweep.models[m];
-    const auto planned = [&](const PlanModel& model) {
-      return model.sha256 == digests[m] && model.channels_last == spec.channels_last;
-    };
-    if (!spec.fold && there)
-      if (const auto known = std::ranges::find_if(there->models, planned); known != there->models.end())
-        spec.fold = known->fold;
+    if (!spec.fold && there && m < there->models.size() && there->models[m].sha256 == digests[m])
+      spec.fold = there->models[m].fold;
     // In a new folder all are loaded before it is claimed: a model that is refused must not leave a plan there which
     // the mended one, another file, no longer fits.
     if (spec.fold && there) continue;
-    LoadedModel loaded = load_model(p.device.exec(), spec, p.data, p.sweep.batch, p.gradients);
+    LoadedModel loaded = load_model(p.device.exec(), spec, p.data, p.sweep.batch, p.sweep.attacks());
     spec.fold = loaded.folded;
     p.models[m] = std::move(loaded.model);
     if (stop_flag())

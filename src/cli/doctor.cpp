@@ -79,8 +79,7 @@ ExitCode tune(const Options& options) {
   const Device device = choose_device(options.device.device.empty() ? sweep.device : options.device.device);
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(sweep.source, sweep.base);
-  const bool attacks = std::ranges::any_of(sweep.perturbations,
-                                           [](const Perturbation& p) { return p.kind == Perturbation::Kind::attack; });
+  const bool attacks = sweep.attacks();
   if (!options.json)
     fmt::print("{} on {} images: ms, median (fastest .. slowest) of 7 turns\n",
                attacks ? "four steps of PGD" : "a clean pass", std::min<std::int64_t>(sweep.batch, data.n));

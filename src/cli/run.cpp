@@ -114,7 +114,7 @@ ExitCode run(const Options& options) {
   const ModelLoader loader = [&](int model) {
     const auto m = static_cast<std::size_t>(model);
     return p.models[m] != nullptr ? std::move(p.models[m])
-                                  : load_model(exec, p.sweep.models[m], p.data, p.plan.batch, p.gradients).model;
+                                  : load_model(exec, p.sweep.models[m], p.data, p.plan.batch, p.sweep.attacks()).model;
   };
   RunSummary summary;
   {

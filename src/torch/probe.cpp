@@ -504,6 +504,8 @@ std::unique_ptr<ScriptModel> reformed(const Exec& exec, const ModelSpec& spec, c
       if (wrong.empty()) return form;
     } catch (const std::exception& e) {
       throw_if_lost(exec, useful_line(e));
+      // What a machine has room for must not decide how a model is run.
+      if (says_out_of_memory(useful_line(e))) reject_model(spec, useful_line(e), "use a smaller batch");
       wrong = "it fails: " + useful_line(e);
     }
   }

@@ -54,6 +54,42 @@ class Whole(Case):
         return Path(shutil.copytree(self.whole, self.dir / "copy"))
 
 
+class Form(Case):
+    """In which form a model runs is the plan's."""
+
+    def planned(self, keys: str) -> dict:
+        config = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD, NORMALISED + keys)))
+        return self.json("plan", config, "--json")
+
+    def test_a_plan_says_it_and_its_units_are_others(self) -> None:
+        plans = {keys: self.planned(keys) for keys in ("", "fold = true\n", "fold = false\n", "channels_last = true\n")}
+        forms = {keys: (plan["models"][0]["fold"], plan["models"][0]["channels_last"]) for keys, plan in plans.items()}
+        self.assertEqual(list(forms.values()), [(True, False), (True, False), (False, False), (True, True)])
+        units = {keys: {unit["key"] for unit in plan["units"]} for keys, plan in plans.items()}
+        self.assertEqual(units[""], units["fold = true\n"])
+        self.assertEqual(len(set.union(*units.values())), 3 * len(units[""]))
+
+    def test_a_folder_with_a_plan_goes_on_in_its_form(self) -> None:
+        out = self.dir / "out"
+        config = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD, NORMALISED + "fold = false\n")))
+        self.done("run", config, "--out", out)
+        form = json.loads((out / "run-info.json").read_text())["models"][0]
+        self.assertEqual((form["fold"], form["channels_last"]), (False, False))
+        unsaid = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD)), "unsaid.toml")
+        self.assertIn(", 0 computed,", self.done("run", unsaid, "--out", out).stderr)
+        other = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD, NORMALISED + "fold = true\n")), "other.toml")
+        self.refused(65, "they differ in models", "run", other, "--out", out)
+
+    def test_doctor_times_every_form(self) -> None:
+        config = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD)))
+        [timed] = self.json("doctor", "--tune", config, "--json")["models"]
+        forms = {(form["fold"], form["channels_last"]): form["ms"] for form in timed["forms"]}
+        self.assertEqual(len(forms), 4)
+        self.assertEqual(forms[timed["fastest"]["fold"], timed["fastest"]["channels_last"]], min(forms.values()))
+        self.assertIn("fastest: write fold = ", self.done("doctor", "--tune", config).stdout)
+        self.refused(2, "cannot read", "doctor", "--tune", self.dir / "none.toml")
+
+
 class Results(Whole):
 
     def test_results_json_holds_every_cell_in_the_documented_form(self) -> None:

@@ -445,8 +445,6 @@ TEST_F(ReadSweep, ADigestHas64HexDigits) {
   }
 }
 
-// [[attack]] and [[corruption]]
-
 TEST_F(ReadSweep, FormsAreReadAndAbsentOnesAreLeftToThePlan) {
   const ModelSpec given = with_model("path = 'net.pt'\nfold = false\nchannels_last = true").models[0];
   EXPECT_EQ(given.fold, std::optional<bool>(false));
@@ -456,6 +454,8 @@ TEST_F(ReadSweep, FormsAreReadAndAbsentOnesAreLeftToThePlan) {
   EXPECT_FALSE(absent.channels_last);
   EXPECT_USAGE(with_model("path = 'net.pt'\nfold = 1"), HasSubstr("fold = 1"));
 }
+
+// [[attack]] and [[corruption]]
 
 TEST_F(ReadSweep, DefaultsAreFilledIn) {
   const Perturbation attack = only("[[attack]]\nname = 'toy_attack'\nepsilon = 0.1");
