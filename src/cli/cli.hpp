@@ -42,6 +42,7 @@ Verb add_doctor(CLI::App& app);
 Verb add_attack(CLI::App& app);
 Verb add_corrupt(CLI::App& app);
 Verb add_score(CLI::App& app);
+Verb add_verify(CLI::App& app);
 Verb add_bench(CLI::App& app);
 
 /// The largest seed, count or index, as in a config. CLI11 alone wraps a negative one where the option is unsigned.
@@ -122,5 +123,7 @@ struct ModelOptions {
   ModelSpec spec(const std::string& path) const;
 };
 void add_model_options(CLI::App& app, ModelOptions& options);
+/// --fold and --no-fold; `otherwise` says in the help what holds without them.
+void add_fold_options(CLI::App& app, std::optional<bool>& fold, const char* otherwise);
 
 }  // namespace assay::cli

@@ -135,15 +135,21 @@ ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {
   return ExitCode::done;
 }
 
+void add_fold_options(CLI::App& app, std::optional<bool>& fold, const char* otherwise) {
+  // Callbacks, since CLI11 writes false to an optional whose flag is not there.
+  CLI::Option* on = app.add_flag_callback(
+      "--fold", [&fold] { fold = true; },
+      std::string("freeze the model and fold its batch norms (default: ") + otherwise + ')');
+  app.add_flag_callback("--no-fold", [&fold] { fold = false; }, "run the model as it was saved")->excludes(on);
+}
+
 void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--mean", options.mean, "mean a channel that the model's input is normalised with");
   app.add_option("--std", options.std, "standard deviation a channel");
   app.add_option("--output", options.output, "element of a tuple or key of a dict that the model returns");
   app.add_option("--classes", options.classes, "classes of the model's head, where it is wider than the data");
   app.add_option("--sha256", options.sha256, "digest that the model's file must have");
-  app.add_flag("--fold,!--no-fold", options.fold,
-               "freeze the model and fold its batch norms, or run it as saved (default: fold, where logits stay within "
-               "1e-5)");
+  add_fold_options(app, options.fold, "fold, where logits stay within 1e-5");
   app.add_flag("--channels-last", options.channels_last, "keep the weights of convolutions in channels-last format");
 }
 

@@ -80,6 +80,13 @@ class Form(Case):
         other = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD, NORMALISED + "fold = true\n")), "other.toml")
         self.refused(65, "they differ in models", "run", other, "--out", out)
 
+    def test_attack_folds_unless_told_not_to(self) -> None:
+        words = ("attack", STANDARD, "fashion_mnist", "fgsm", "--epsilon", 0.1, "--limit", 2, "--mean", 0.286, "--std", 0.353)
+        for more, folded in (((), True), (("--fold",), True), (("--no-fold",), False)):
+            line = self.done(*words, "--out", self.dir, *more).stderr.splitlines()[0]
+            self.assertEqual(line.endswith(", folded"), folded, line)
+        self.refused(2, "--fold excludes --no-fold", *words, "--out", self.dir, "--fold", "--no-fold")
+
     def test_doctor_times_every_form(self) -> None:
         config = self.write_sweep(sweep(attack("fgsm", "epsilon = 0.1"), models=model(STANDARD)))
         [timed] = self.json("doctor", "--tune", config, "--json")["models"]
