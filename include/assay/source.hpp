@@ -11,6 +11,7 @@ namespace assay {
 /// A labelled image data set in host memory. Exactly one of `bytes` and `floats` is filled, N x C x H x W.
 struct DataSet {
   std::string name;  ///< the source as the user wrote it, without folders: "npy:images"
+  std::string path;  ///< the source with its absolute folder, for load_data: "npy:/data/images"
   std::int64_t n = 0, c = 0, h = 0, w = 0;
   std::vector<std::uint8_t> bytes;    ///< 0..255
   std::vector<float> floats;          ///< [0, 1]

@@ -1,11 +1,9 @@
 #include <fmt/format.h>
 #include <omp.h>
 
-#include <cmath>
-
 #include "cli/cli.hpp"
-#include "data/npy.hpp"
 #include "engine/make_attacks.hpp"
+#include "engine/witness.hpp"
 
 namespace assay::cli {
 namespace {
@@ -19,19 +17,6 @@ struct Options {
   bool json = false, full = false;
 };
 
-double distance(const std::string& norm, const DataSet& data, std::int64_t sample, const float* point) {
-  double largest = 0, squares = 0, sum = 0;
-  const auto dim = static_cast<std::size_t>(data.dim()), at = static_cast<std::size_t>(sample) * dim;
-  for (std::size_t i = 0; i < dim; ++i) {
-    const float clean = data.bytes.empty() ? data.floats[at + i] : static_cast<float>(data.bytes[at + i]) / 255.f;
-    const double d = static_cast<double>(point[i]) - static_cast<double>(clean);
-    largest = std::max(largest, std::abs(d));
-    squares += d * d;
-    sum += std::abs(d);
-  }
-  return norm == "linf" ? largest : norm == "l2" ? std::sqrt(squares) : sum;
-}
-
 ExitCode attack(const Options& options, Params given) {
   if (options.full) given["full"] = true;
   handle_signals();
@@ -40,31 +25,44 @@ ExitCode attack(const Options& options, Params given) {
   const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
-  const std::unique_ptr<Model> model =
-      load_model(exec, options.model_options.spec(options.model), data, options.batch, true).model;
-  check_classes(p, model->classes(), "the model");
+  ModelSpec spec = options.model_options.spec(options.model);
+  const LoadedModel loaded = load_model(exec, spec, data, options.batch, true);
+  Model& model = *loaded.model;
+  check_classes(p, model.classes(), "the model");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   AttackExport exported;
   UnitResult clean, attacked;
   try {
     Evaluator evaluator(exec, data, options.batch, options.seed, stop_flag());
-    clean = evaluator.plain(nullptr, 0, n, {model.get()}).front();
-    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, *model, &exported);
+    clean = evaluator.plain(nullptr, 0, n, {&model}).front();
+    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, model, &exported);
   } catch (const Interrupted&) {
     throw Error(ExitCode::interrupted, "interrupted; nothing was written");
   }
   for (const UnitResult* result : {&clean, &attacked})
     if (!result->error.empty()) throw Error(ExitCode::internal, result->error);
 
-  const std::string& norm = Registry<AttackEntry>::find(options.name)->norm;
+  spec.fold = loaded.folded;
+  Witnesses found;
+  found.model = plan_model(spec, loaded.sha256);
+  found.classes = model.classes();
+  found.source = data.name;
+  found.data_sha256 = data.sha256;
+  found.attack = p;
+  found.norm = Registry<AttackEntry>::find(options.name)->norm;
+  found.epsilon = real_param(p.params, "epsilon");
+  found.model_path = std::filesystem::absolute(options.model).string();
+  found.data_path = data.path;
+  found.shape = {n, data.c, data.h, data.w};
   std::string csv = "index,label,pred_clean,pred_adv,success,norm,loss,forward,backward\n";
   std::int64_t right = 0, fooled = 0, undecided = 0;
-  const std::vector<float>& points = exported.points;
+  found.points = std::move(exported.points);
   for (std::int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const SampleRow &before = clean.rows[at], &after = attacked.rows[at];
     const bool was_right = before.has(SampleRow::correct);
     const bool success = was_right && after.has(SampleRow::fooled_final) && !after.has(SampleRow::undecided);
+    if (success) found.add(data, i, after.prediction, i);
     right += was_right ? 1 : 0;
     fooled += success ? 1 : 0;
     undecided += after.has(SampleRow::undecided) ? 1 : 0;
@@ -72,12 +70,11 @@ ExitCode attack(const Options& options, Params given) {
       return row.has(SampleRow::undecided) ? std::string() : std::to_string(row.prediction);
     };
     csv += fmt::format("{},{},{},{},{},{},{},{},{}\n", i, data.labels[at], prediction(before), prediction(after),
-                       success ? 1 : 0, distance(norm, data, i, points.data() + i * data.dim()), after.nll,
+                       success ? 1 : 0, distance(found.norm, data, i, found.points.data() + i * data.dim()), after.nll,
                        exported.passes[at] >> 32, exported.passes[at] & 0xFFFFFFFFu);
   }
   const std::filesystem::path out = options.out;
-  replace_file(out / "adversarial.npy",
-               npy_bytes("<f4", {n, data.c, data.h, data.w}, points.data(), points.size() * sizeof(float)));
+  write_witnesses(out / "witnesses.json", "adversarial.npy", found);
   replace_file(out / "samples.csv", csv);
   if (options.json)
     print_json({{"schema", 1},

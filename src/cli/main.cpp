@@ -35,11 +35,12 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", ASSAY_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 2 command line or config, 3 some units failed, 4 merge incomplete, 65 model or data,\n"
+      "Exit codes: 0 done, 1 a witness does not hold, 2 command line or config, 3 some units failed, 4 merge "
+      "incomplete, 65 model or data,\n"
       "69 device, 70 internal, 73 cannot write, 75 interrupted (run the same command again).");
   std::vector<Verb> verbs;
-  for (const auto add :
-       {add_run, add_plan, add_status, add_merge, add_list, add_doctor, add_attack, add_corrupt, add_score, add_bench})
+  for (const auto add : {add_run, add_plan, add_status, add_merge, add_verify, add_list, add_doctor, add_attack,
+                         add_corrupt, add_score, add_bench})
     verbs.push_back(add(app));
   try {
     app.parse(argc, argv);

@@ -12,7 +12,7 @@ struct Options {
   std::string config, out;
   std::optional<std::string> shard;
   DeviceOptions device;
-  bool dry_run = false, json = false;
+  bool dry_run = false, json = false, save_adversarials = false;
 };
 
 /// "i/N"; {0, 1} when absent. An empty text is refused: a job whose variable is not set would else compute everything.
@@ -46,7 +46,7 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
           {"plan_id", p.plan.id},
           {"environment", environment(p.device)},
           {"threads", p.plan.threads},
-          {"data", {{"source", p.plan.source}, {"sha256", p.plan.data_sha256}}},
+          {"data", {{"source", p.plan.source}, {"sha256", p.plan.data_sha256}, {"path", p.data.path}}},
           {"models", files},
           {"units",
            {{"planned", summary.planned},
@@ -119,7 +119,7 @@ ExitCode run(const Options& options) {
   RunSummary summary;
   {
     Progress progress;
-    summary = run_jobs(exec, p.plan, p.data, jobs, store, loader, stop_flag(), progress);
+    summary = run_jobs(exec, p.plan, p.data, jobs, store, loader, stop_flag(), progress, options.save_adversarials);
   }
   std::vector<std::string> paths;
   for (const ModelSpec& spec : p.sweep.models) paths.push_back(spec.path.string());
@@ -155,6 +155,8 @@ Verb add_run(CLI::App& app) {
   verb->add_option("--out", options->out, "output folder (default: out/<name of the sweep>)")->check(not_empty());
   verb->add_option("--shard", options->shard, "i/N: compute only the i-th of N parts; `assay merge` joins them");
   add_device_options(*verb, options->device);
+  verb->add_flag("--save-adversarials", options->save_adversarials,
+                 "also save the points that fool a model, for `assay verify`");
   verb->add_flag("--dry-run", options->dry_run, "print the cells and units, compute nothing");
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return run(*options); }};

@@ -92,6 +92,7 @@ DataSet load_data(const std::string& source, const fs::path& base) {
   }
   DataSet data = load_guarded(*found, path, name);
   data.name = name;
+  data.path = found->takes_path ? kind + ':' + path.string() : kind;
   check(data);
   if (!data.classes_known) data.classes = 1 + *std::max_element(data.labels.begin(), data.labels.end());
   data.sha256 = digest(data);

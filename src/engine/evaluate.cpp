@@ -342,8 +342,21 @@ UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo
 }
 
 std::vector<UnitResult> Evaluator::curve(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
-                                         Model& model) {
-  return attack(perturbations, lo, hi, model, nullptr);
+                                         Model& model, AttackExport* exported) {
+  return attack(perturbations, lo, hi, model, exported);
+}
+
+/// The points of what has fallen by now, before a smaller radius may write over them.
+void Evaluator::export_fallen(const Pool& pool, AttackExport& exported) const {
+  const auto n = static_cast<std::size_t>(pool.n), dim = static_cast<std::size_t>(pool.dim);
+  exported.points.resize(n * dim);
+  std::vector<float> points(n * dim);
+  std::vector<std::uint16_t> flags(n);
+  export_images(exec_, points.data(), pool.points, points.size() * sizeof(float));
+  export_images(exec_, flags.data(), pool.flags, flags.size() * sizeof(std::uint16_t));
+  for (std::size_t u = 0; u < n; ++u)
+    if ((flags[u] & SampleRow::fooled_final) != 0)
+      std::copy_n(points.data() + u * dim, dim, exported.points.data() + u * dim);
 }
 
 /// Levels in the order in which halving reaches them: every one after those that may send a sample to it.
@@ -460,7 +473,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   if (draws > 1) hold(work.gradient, batch_ * dim);
   hold(work.winners, n);
   std::uint64_t* const totals = hold(work.totals, 2 * static_cast<std::int64_t>(levels.size()));
-  std::uint64_t* const each = exported == nullptr ? nullptr : hold(work.passes, n);
+  std::uint64_t* const each = exported == nullptr || !alone ? nullptr : hold(work.passes, n);
   hold(work.states, state_words(CellKind::attacked));
   if (streamed_) place(lo, hi);
   const Norm norm = entry.norm == "linf" ? Norm::linf : entry.norm == "l2" ? Norm::l2 : Norm::l1;
@@ -494,6 +507,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       verify(pool, norm, model, counts.winners);
       sum_passes(exec_, pool, n * level.rounds, clean, totals + 2 * level.at, each);
       if (!alone) end_level(exec_, pool, all);
+      if (exported != nullptr && !alone && counts.winners > 0) export_fallen(pool, *exported);
       clean = {0, 0};
       result.evaluated = {model.passes().forward - passes_before.forward,
                           model.passes().backward - passes_before.backward};
@@ -516,7 +530,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].host_bytes += 2 * sizeof(charged[0]);
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
-    if (exported != nullptr) {
+    if (exported != nullptr && alone) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
       exported->passes.resize(static_cast<std::size_t>(n));
       export_images(exec_, exported->points.data(), pool.points, exported->points.size() * sizeof(float));

@@ -33,8 +33,11 @@ struct Interrupted {};
 
 /// What a user asked to see of an attack, by sample of the range.
 struct AttackExport {
-  std::vector<float> points;          ///< n x dim: the verified adversarial, else the strongest last point
-  std::vector<std::uint64_t> passes;  ///< n: those that count, forward in the upper half, backward in the lower
+  /// n x dim: the verified adversarial, else the strongest last point. Of a curve: that of the smallest radius at which
+  /// the sample fell; undefined where it did not.
+  std::vector<float> points;
+  /// n: those that count, forward in the upper half, backward in the lower; not of a curve.
+  std::vector<std::uint64_t> passes;
 };
 
 /// What a unit leaves behind. Exactly as long as its range, unless it failed.
@@ -69,7 +72,7 @@ class Evaluator {
   /// sample that falls at one radius has fallen at every larger one, by the same point. With mode "bisect" radii are
   /// tried between its largest failure and its smallest success only.
   std::vector<UnitResult> curve(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
-                                Model& model);
+                                Model& model, AttackExport* exported = nullptr);
 
  private:
   struct Workspace;
@@ -84,6 +87,7 @@ class Evaluator {
   void clean_samples(const Pool& pool, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
+  void export_fallen(const Pool& pool, AttackExport& exported) const;
   void check_stop() const;
 
   Exec exec_;

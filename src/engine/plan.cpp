@@ -22,20 +22,10 @@ std::string text(const Param& value) {
   return std::holds_alternative<std::string>(value) ? std::get<std::string>(value) : to_json(value).dump();
 }
 
-json model_json(const PlanModel& model) {
-  return {{"name", model.name},
-          {"sha256", model.sha256},
-          {"mean", model.mean},
-          {"std", model.std},
-          {"output", model.output},
-          {"fold", model.fold},
-          {"channels_last", model.channels_last}};
-}
-
 /// Everything but the metric set and what is derived.
 json identity(const Plan& plan) {
   json models = json::array(), perturbations = json::array();
-  for (const PlanModel& model : plan.models) models.push_back(model_json(model));
+  for (const PlanModel& model : plan.models) models.push_back(to_json(model));
   for (const Perturbation& perturbation : plan.perturbations) {
     json one = to_json(perturbation);
     if (!perturbation.curve.empty()) one["curve"] = perturbation.curve;
@@ -56,7 +46,7 @@ json identity(const Plan& plan) {
 /// Everything that decides a unit's content, and nothing else: no name of the model, no other cell, no metric.
 std::string unit_key(const Plan& plan, const Unit& unit) {
   const Cell& cell = plan.cells[static_cast<std::size_t>(unit.cell)];
-  json model = model_json(plan.models[static_cast<std::size_t>(cell.model)]);
+  json model = to_json(plan.models[static_cast<std::size_t>(cell.model)]);
   model.erase("name");
   json content = {{"schema", 1},
                   {"numerics", plan.numerics},
@@ -145,10 +135,46 @@ CellKind Plan::kind(const Cell& cell) const {
 std::string Plan::describe(const Cell& cell) const {
   const std::string& model = models[static_cast<std::size_t>(cell.model)].name;
   if (cell.perturbation < 0) return model + " clean";
-  const Perturbation& perturbation = perturbations[static_cast<std::size_t>(cell.perturbation)];
-  std::string line = model + ' ' + perturbation.name;
+  return model + ' ' + assay::describe(perturbations[static_cast<std::size_t>(cell.perturbation)]);
+}
+
+std::string describe(const Perturbation& perturbation) {
+  std::string line = perturbation.name;
   for (const auto& [name, value] : perturbation.params) line += ' ' + name + '=' + text(value);
   return line;
+}
+
+json to_json(const PlanModel& model) {
+  return {{"name", model.name},
+          {"sha256", model.sha256},
+          {"mean", model.mean},
+          {"std", model.std},
+          {"output", model.output},
+          {"fold", model.fold},
+          {"channels_last", model.channels_last}};
+}
+
+PlanModel plan_model_from_json(const json& m) {
+  return {m.at("name").get<std::string>(),         m.at("sha256").get<std::string>(),
+          m.at("mean").get<std::vector<double>>(), m.at("std").get<std::vector<double>>(),
+          m.at("output").get<std::string>(),       m.at("fold").get<bool>(),
+          m.at("channels_last").get<bool>()};
+}
+
+PlanModel plan_model(const ModelSpec& spec, const std::string& sha256) {
+  std::string output;
+  if (const auto* index = std::get_if<std::int64_t>(&spec.output)) output = std::to_string(*index);
+  if (const auto* name = std::get_if<std::string>(&spec.output)) output = '"' + *name + '"';
+  return {spec.name, sha256, spec.mean, spec.std, output, spec.fold.value_or(false), spec.channels_last};
+}
+
+ModelSpec model_spec(const PlanModel& model, const std::filesystem::path& path) {
+  ModelSpec spec{model.name, path, model.mean, model.std, {}, {}, model.sha256, model.fold, model.channels_last};
+  if (model.output.starts_with('"'))
+    spec.output = model.output.substr(1, model.output.size() - 2);
+  else if (!model.output.empty())
+    spec.output = std::int64_t{std::stoll(model.output)};
+  return spec;
 }
 
 json to_json(const Perturbation& perturbation) {
@@ -157,6 +183,14 @@ json to_json(const Perturbation& perturbation) {
   return {{"kind", perturbation.kind == Perturbation::Kind::attack ? "attack" : "corruption"},
           {"name", perturbation.name},
           {"params", params}};
+}
+
+Perturbation perturbation_from_json(const json& p) {
+  Perturbation perturbation;
+  perturbation.kind = p.at("kind") == "attack" ? Perturbation::Kind::attack : Perturbation::Kind::corruption;
+  perturbation.name = p.at("name").get<std::string>();
+  for (const auto& [name, value] : p.at("params").items()) perturbation.params[name] = param_from_json(value);
+  return perturbation;
 }
 
 json perturbation_list(const Plan& plan, const Cell& cell) {
@@ -190,14 +224,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
     const Table table = choose_table(text_param(perturbation.params, "table"), std::max(data.h, data.w));
     perturbation.params["table"] = std::to_string(static_cast<int>(table));
   }
-  for (std::size_t i = 0; i < sweep.models.size(); ++i) {
-    const ModelSpec& spec = sweep.models[i];
-    std::string output;
-    if (const auto* index = std::get_if<std::int64_t>(&spec.output)) output = std::to_string(*index);
-    if (const auto* name = std::get_if<std::string>(&spec.output)) output = '"' + *name + '"';
-    plan.models.push_back(
-        {spec.name, digests[i], spec.mean, spec.std, output, spec.fold.value_or(false), spec.channels_last});
-  }
+  for (std::size_t i = 0; i < sweep.models.size(); ++i) plan.models.push_back(plan_model(sweep.models[i], digests[i]));
   derive(plan);
   return plan;
 }
@@ -231,16 +258,9 @@ Plan plan_from_json(const json& all) {
     plan.h = data.at("shape").at(1).get<std::int64_t>();
     plan.w = data.at("shape").at(2).get<std::int64_t>();
     if (plan.n < 1 || plan.unit_size < 1) throw Error(ExitCode::input, "the plan has no samples or an empty unit size");
-    for (const json& m : all.at("models"))
-      plan.models.push_back({m.at("name").get<std::string>(), m.at("sha256").get<std::string>(),
-                             m.at("mean").get<std::vector<double>>(), m.at("std").get<std::vector<double>>(),
-                             m.at("output").get<std::string>(), m.at("fold").get<bool>(),
-                             m.at("channels_last").get<bool>()});
+    for (const json& m : all.at("models")) plan.models.push_back(plan_model_from_json(m));
     for (const json& p : all.at("perturbations")) {
-      Perturbation perturbation;
-      perturbation.kind = p.at("kind") == "attack" ? Perturbation::Kind::attack : Perturbation::Kind::corruption;
-      perturbation.name = p.at("name").get<std::string>();
-      for (const auto& [name, value] : p.at("params").items()) perturbation.params[name] = param_from_json(value);
+      Perturbation perturbation = perturbation_from_json(p);
       if (p.contains("curve")) perturbation.curve = p.at("curve").get<std::vector<double>>();
       const bool known = perturbation.kind == Perturbation::Kind::attack
                              ? Registry<AttackEntry>::find(perturbation.name) != nullptr

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,6 +22,10 @@ struct PlanModel {
   std::string output;                        ///< "", an index or a key
   bool fold = false, channels_last = false;  ///< of ModelSpec
 };
+/// Of a model whose `fold` is decided (absent counts as false).
+PlanModel plan_model(const ModelSpec& spec, const std::string& sha256);
+/// And back, of the file at `path`, which must have that digest.
+ModelSpec model_spec(const PlanModel& model, const std::filesystem::path& path);
 
 /// One row of the results: a model on the clean data (perturbation -1) or under one perturbation.
 struct Cell {
@@ -61,7 +66,7 @@ struct Plan {
   std::string id;
 
   CellKind kind(const Cell& cell) const;
-  /// "robust", "pgd_linf epsilon=0.1 ..." of a cell, for people.
+  /// "robust clean", "robust pgd_linf epsilon=0.1 ...", for people.
   std::string describe(const Cell& cell) const;
 };
 
@@ -74,8 +79,14 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
 nlohmann::json to_json(const Plan& plan);
 Plan plan_from_json(const nlohmann::json& json);
 
-/// A perturbation as it stands in results.json.
+/// "pgd_linf epsilon=0.1 ...", for people.
+std::string describe(const Perturbation& perturbation);
+/// As they stand in plan.json, and back; nlohmann's exceptions where they do not.
+nlohmann::json to_json(const PlanModel& model);
+PlanModel plan_model_from_json(const nlohmann::json& json);
+/// A perturbation as it stands in results.json too.
 nlohmann::json to_json(const Perturbation& perturbation);
+Perturbation perturbation_from_json(const nlohmann::json& json);
 /// The only element of a cell's list, or [] for the clean cell.
 nlohmann::json perturbation_list(const Plan& plan, const Cell& cell);
 

@@ -8,9 +8,36 @@
 #include "engine/make_attacks.hpp"
 
 namespace assay {
+namespace {
+
+/// Of a unit whose samples' points were exported.
+Witnesses witnesses_of(const Plan& plan, const Unit& unit, const DataSet& data, const UnitResult& result,
+                       const AttackExport& exported, int classes) {
+  const Cell& cell = plan.cells[static_cast<std::size_t>(unit.cell)];
+  Witnesses w;
+  w.model = plan.models[static_cast<std::size_t>(cell.model)];
+  w.classes = classes;
+  w.source = plan.source;
+  w.data_sha256 = plan.data_sha256;
+  w.attack = plan.perturbations[static_cast<std::size_t>(cell.perturbation)];
+  w.norm = Registry<AttackEntry>::find(w.attack.name)->norm;
+  w.epsilon = real_param(w.attack.params, "epsilon");
+  for (std::int64_t u = 0; u < unit.hi - unit.lo; ++u) {
+    const SampleRow& row = result.rows[static_cast<std::size_t>(u)];
+    if (!is_witness(row)) continue;
+    w.add(data, unit.lo + u, row.prediction, static_cast<std::int64_t>(w.index.size()));
+    const auto from = exported.points.begin() + u * data.dim();
+    w.points.insert(w.points.end(), from, from + data.dim());
+  }
+  w.shape = {static_cast<std::int64_t>(w.index.size()), data.c, data.h, data.w};
+  return w;
+}
+
+}  // namespace
 
 RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs,
-                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer) {
+                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer,
+                    bool witnesses) {
   RunSummary summary;
   summary.cells.resize(plan.cells.size());
   const auto unit_at = [&](int u) -> const Unit& { return plan.units[static_cast<std::size_t>(u)]; };
@@ -28,7 +55,10 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
     std::vector<int> missing;
     for (const int unit : job.units) {
       ++summary.planned;
-      if (store.read(unit_at(unit)))
+      const bool saved = !witnesses ||
+                         plan.kind(plan.cells[static_cast<std::size_t>(unit_at(unit).cell)]) != CellKind::attacked ||
+                         store.has_witnesses(unit_at(unit));
+      if (saved && store.read(unit_at(unit)))
         ++summary.reused;
       else
         missing.push_back(unit);
@@ -67,9 +97,11 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
       std::vector<Model*> asked;
       for (const int unit : t.missing) asked.push_back(models[static_cast<std::size_t>(model_of(unit))].get());
       std::vector<UnitResult> results;
+      AttackExport exported;
       if (perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack) {
-        const std::vector<UnitResult> all = evaluator.curve(
-            {perturbation, static_cast<std::size_t>(t.job->perturbations)}, range.lo, range.hi, *asked.front());
+        const std::vector<UnitResult> all =
+            evaluator.curve({perturbation, static_cast<std::size_t>(t.job->perturbations)}, range.lo, range.hi,
+                            *asked.front(), witnesses ? &exported : nullptr);
         for (const int unit : t.missing) {
           const Cell& cell = plan.cells[static_cast<std::size_t>(unit_at(unit).cell)];
           results.push_back(all[static_cast<std::size_t>(cell.perturbation - t.job->perturbation)]);
@@ -87,6 +119,8 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         summary.model_seconds += result.model_seconds;
         summary.host_bytes += result.host_bytes;
         if (result.error.empty()) {
+          if (witnesses && perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack)
+            store.save_witnesses(unit, witnesses_of(plan, unit, data, result, exported, asked.front()->classes()));
           store.commit(plan, unit, result);
           ++summary.computed;
           ++done;

@@ -35,9 +35,11 @@ struct RunSummary {
 using ModelLoader = std::function<std::unique_ptr<Model>(int model)>;
 
 /// Computes and commits the missing units of the jobs (indices into plan.jobs). Units that fail are recorded and passed
-/// over; stops at `stop`, keeping what is committed.
+/// over; stops at `stop`, keeping what is committed. With `witnesses`, an attack's unit is missing until the points
+/// that fool the model are saved too.
 RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs,
-                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer);
+                    const Store& store, const ModelLoader& load, const StopFlag& stop, RunObserver& observer,
+                    bool witnesses = false);
 
 /// What is done of a plan.
 struct PlanStatus {

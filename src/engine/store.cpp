@@ -162,8 +162,8 @@ void Store::claim(const Plan& plan) const {
   if (!there || there->metrics != plan.metrics) write("plan.json", to_json(plan).dump(1) + "\n");
 }
 
-fs::path Store::unit_path(const Unit& unit, const char* extension) const {
-  return root_ / "units" / unit.key.substr(0, 2) / (unit.key + extension);
+fs::path Store::unit_path(const Unit& unit, const char* extension, const char* folder) const {
+  return root_ / folder / unit.key.substr(0, 2) / (unit.key + extension);
 }
 
 std::optional<UnitRecord> Store::read(const Unit& unit) const {
@@ -221,6 +221,20 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
   replace_file(unit_path(unit, ".npy"), rows);
   replace_file(path, content.dump() + "\n");
   forget_failure(unit);
+}
+
+void Store::save_witnesses(const Unit& unit, const Witnesses& witnesses) const {
+  write_witnesses(unit_path(unit, ".json", "witnesses"), unit.key + ".npy", witnesses);
+}
+
+bool Store::has_witnesses(const Unit& unit) const {
+  try {
+    read_witnesses(unit_path(unit, ".json", "witnesses"));
+    return true;
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::input) throw;
+    return false;
+  }
 }
 
 std::optional<std::string> Store::failure(const Unit& unit) const {

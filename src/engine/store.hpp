@@ -7,6 +7,7 @@
 
 #include "engine/evaluate.hpp"
 #include "engine/plan.hpp"
+#include "engine/witness.hpp"
 
 namespace assay {
 
@@ -37,6 +38,11 @@ class Store {
   /// Commits a unit. An intact one that is there already stays; if it differs, throws assay::Error (exit 70).
   void commit(const Plan& plan, const Unit& unit, const UnitResult& result) const;
 
+  /// The points that fooled a model, witnesses/ab/<key>.json with <key>.npy beside it.
+  void save_witnesses(const Unit& unit, const Witnesses& witnesses) const;
+  /// Whether they are there, whole and intact.
+  bool has_witnesses(const Unit& unit) const;
+
   /// Why a unit failed, if it is recorded to have.
   std::optional<std::string> failure(const Unit& unit) const;
   void record_failure(const Plan& plan, const Unit& unit, const std::string& why) const;
@@ -46,7 +52,7 @@ class Store {
   void write(const std::filesystem::path& relative, const std::string& content) const;
 
  private:
-  std::filesystem::path unit_path(const Unit& unit, const char* extension) const;
+  std::filesystem::path unit_path(const Unit& unit, const char* extension, const char* folder = "units") const;
   std::filesystem::path root_;
 };
 

@@ -88,9 +88,10 @@ TEST(Architecture, DeviceMemoryIsCopiedInOneFileByItsNamedFunctions) {
 }
 
 TEST(Architecture, OnlyTheUnitsEndFetchesAndOnlyExportsCopyImages) {
-  EXPECT_THAT(
-      matching({"cuda", "src"}, R"(fetch_unit\()"),
-      testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/engine/evaluate.cpp"));
+  // And the check of saved adversarials, its logits.
+  EXPECT_THAT(matching({"cuda", "src"}, R"(fetch_unit\()"),
+              testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp",
+                                            "src/engine/evaluate.cpp", "src/engine/witness.cpp"));
   EXPECT_THAT(matching({"cuda", "src"}, R"(export_images\()"),
               testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/engine/corrupt.cpp",
                                             "src/engine/evaluate.cpp"));

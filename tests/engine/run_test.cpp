@@ -22,11 +22,11 @@ class RunTest : public testing::Test {
     std::iota(jobs.begin(), jobs.end(), 0);
     return jobs;
   }
-  RunSummary run(const Store& store, const std::vector<int>& jobs, int weak_fails_at = 0) {
+  RunSummary run(const Store& store, const std::vector<int>& jobs, int weak_fails_at = 0, bool witnesses = false) {
     const ModelLoader load = [&](int m) -> std::unique_ptr<Model> {
       return std::make_unique<ToyModel>(m == 0 ? 0.4f : 0.1f, m == 0 ? weak_fails_at : 0);
     };
-    return run_jobs(Exec{}, plan, data, jobs, store, load, stop, observer);
+    return run_jobs(Exec{}, plan, data, jobs, store, load, stop, observer, witnesses);
   }
   std::string merged(const Store& store) {
     PlanStatus status;
@@ -49,6 +49,78 @@ TEST_F(RunTest, GivesEqualResultsForAnyShardsInAnyOrder) {
     for (int shard = shards - 1; shard >= 0; --shard) run(parts, shard_jobs(plan, shard, shards));
     EXPECT_EQ(merged(parts), expected) << shards;
   }
+}
+
+std::filesystem::path witnesses_of(const Store& store, const Unit& unit) {
+  return store.root() / "witnesses" / unit.key.substr(0, 2) / (unit.key + ".json");
+}
+
+/// Checks the witnesses of every attacked unit against its rows and the model; returns how many there are.
+std::size_t expect_witnesses(const Plan& plan, const DataSet& data, const Store& store) {
+  std::size_t all = 0;
+  for (const Unit& unit : plan.units) {
+    const Cell& cell = plan.cells[static_cast<std::size_t>(unit.cell)];
+    if (plan.kind(cell) != CellKind::attacked) {
+      EXPECT_FALSE(std::filesystem::exists(witnesses_of(store, unit)));
+      continue;
+    }
+    const Witnesses found = read_witnesses(witnesses_of(store, unit));
+    std::vector<std::int64_t> fallen;
+    const auto rows = store.read(unit).value().rows;
+    for (std::int64_t i = unit.lo; i < unit.hi; ++i)
+      if (is_witness(rows[static_cast<std::size_t>(i - unit.lo)])) fallen.push_back(i);
+    EXPECT_EQ(found.index, fallen);
+    EXPECT_EQ(found.model.name, cell.model == 0 ? "weak" : "strong");
+    EXPECT_EQ(found.epsilon,
+              real_param(plan.perturbations[static_cast<std::size_t>(cell.perturbation)].params, "epsilon"));
+    ToyModel model(cell.model == 0 ? 0.4f : 0.1f);
+    EXPECT_THAT(verify_witnesses(Exec{}, model, data, found, 16), testing::IsEmpty());
+    all += fallen.size();
+  }
+  return all;
+}
+
+TEST_F(RunTest, SavesAWitnessOfEverySampleThatFell) {
+  run(store("out"), all_jobs(), 0, true);
+  EXPECT_GT(expect_witnesses(plan, data, store("out")), 20u);
+  run(store("plain"), all_jobs());
+  EXPECT_EQ(merged(store("plain")), merged(store("out")));
+  EXPECT_THAT(find_witnesses(store("plain").root()), testing::IsEmpty());
+}
+
+TEST_F(RunTest, SavesWitnessesOfACurveWithinEachRadius) {
+  Sweep sweep = toy_sweep();
+  const std::vector<double> radii = {0.004, 0.008, 0.016, 0.03, 0.06, 0.12, 0.25};
+  for (const char* mode : {"bisect", "exact"}) {
+    sweep.perturbations.clear();
+    for (const double epsilon : radii) {
+      sweep.perturbations.push_back(check_perturbation(Perturbation::Kind::attack, "pgd_linf",
+                                                       {{"epsilon", epsilon}, {"steps", std::int64_t{3}}}, ""));
+      sweep.perturbations.back().params["mode"] = std::string(mode);
+      sweep.perturbations.back().curve = radii;
+    }
+    plan = toy_plan(sweep, data);
+    run(store(mode), all_jobs(), 0, true);
+    EXPECT_GT(expect_witnesses(plan, data, store(mode)), 100u);
+  }
+}
+
+TEST_F(RunTest, ComputesAUnitAgainWhoseWitnessesAreNotWhole) {
+  run(store("out"), all_jobs());
+  const auto attacked = static_cast<int>(std::ranges::count_if(plan.units, [&](const Unit& unit) {
+    return plan.kind(plan.cells[static_cast<std::size_t>(unit.cell)]) == CellKind::attacked;
+  }));
+  EXPECT_EQ(run(store("out"), all_jobs(), 0, true).computed, attacked) << "they were not asked for before";
+  EXPECT_EQ(run(store("out"), all_jobs(), 0, true).computed, 0);
+  const std::vector<std::filesystem::path> files = find_witnesses(store("out").root());
+  const std::string first = read_file(files[0]);
+  const std::filesystem::path points = std::filesystem::path(files[1]).replace_extension(".npy");
+  write_file(files[0], first.substr(0, first.size() - 9));
+  write_file(points, read_file(points) + "x");
+  EXPECT_EQ(run(store("out"), all_jobs()).computed, 0) << "nobody asks for them now";
+  EXPECT_EQ(run(store("out"), all_jobs(), 0, true).computed, 2);
+  EXPECT_EQ(read_file(files[0]), first);
+  expect_witnesses(plan, data, store("out"));
 }
 
 TEST_F(RunTest, ComputesNoCommittedUnitAgain) {
