@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <set>
 
 #include "cli/cli.hpp"
 #include "core/sha256.hpp"
@@ -79,7 +80,16 @@ class Loaded {
     return *data_;
   }
 
+  /// A file that was given and is the model of no witness would pass for checked.
+  void require_all_used() const {
+    for (const std::string& path : options_.models)
+      if (const std::string digest = sha256_file(path); !used_.contains(digest))
+        throw Error(ExitCode::input, "'" + path + "' with SHA-256 " + digest + " is the model of no witness",
+                    "remove this --model, or give the file that was attacked");
+  }
+
   Model& model(const Witnesses& w) {
+    used_.insert(w.model.sha256);
     auto& model = models_[to_json(w.model).dump()];
     if (!model) {
       ModelSpec spec = find_model(w, files_);
@@ -95,6 +105,7 @@ class Loaded {
   Exec exec_;
   Places places_;
   std::vector<fs::path> files_;
+  std::set<std::string> used_;  // digests of models
   std::string source_;
   std::unique_ptr<DataSet> data_;
   std::map<std::string, std::unique_ptr<Model>> models_;
@@ -126,6 +137,7 @@ ExitCode verify(const Options& options) {
     std::ranges::move(wrong, std::back_inserter(count.refuted));
   }
 
+  loaded.require_all_used();
   nlohmann::json listed = nlohmann::json::array();
   for (auto& [cell, count] : cells) {
     std::ranges::sort(count.refuted, {}, &Refuted::index);

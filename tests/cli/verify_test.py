@@ -75,6 +75,9 @@ class Run(Case):
         self.refused(65, "found no file of model '", "verify", self.out)
         self.refused(65, "found no such file", "verify", self.out, "--model", self.dir / "gone.pt")
         self.refused(65, "found no file of model 'standard'", "verify", self.out, "--model", ROBUST)
+        other = write(self.dir / "other.pt", "x")
+        self.refused(65, f"'{other}' with SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 is the model of no",
+                     "verify", self.out, "--model", ROBUST, "--model", STANDARD, "--model", other)  # fmt: skip
         report = self.json("verify", self.out, "--model", ROBUST, "--model", STANDARD, "--data", "fashion_mnist", "--no-fold")
         self.assertEqual(report["refuted"], 0)
 
