@@ -17,7 +17,7 @@ std::vector<Member> members_in(const std::string& norm, const Params& params) {
   if (version == "plus")
     return {member("apgd_ce", norm, {{"restarts", whole(5)}}),
             member("apgd_dlr", norm, {{"restarts", whole(5)}}),
-            member("fab", norm),
+            member("fab", norm, {{"restarts", whole(5)}}),
             member("square", norm),
             member("apgd_t", norm),
             member("fab_t", norm)};

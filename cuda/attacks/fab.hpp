@@ -32,7 +32,10 @@ struct Fab {
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane& lane, const LaneRow& row) const {
     lane.nearest = kNowhere;
-    copy_clean(team, row);
+    if (row.item.restart == 0)
+      copy_clean(team, row);
+    else
+      start_apart(team, row);
     return Verdict::advance;
   }
 
@@ -49,7 +52,13 @@ struct Fab {
 
   template <class Team>
   ASSAY_HD bool counts(Team& team, Lane& lane, const LaneRow& row) const {
-    lane.distance = size_of(team, row.dim, row.point, row.clean);
+    lane.distance = size_of(
+        team, row.dim,
+        [](float p, float c) {
+          const double d = static_cast<double>(p) - static_cast<double>(c);
+          return d < 0 ? -d : d;
+        },
+        row.point, row.clean);
     return lane.distance <= static_cast<double>(row.item.epsilon);
   }
 
@@ -58,7 +67,7 @@ struct Fab {
     if (lane.asked == Asked::last) return Verdict::exhausted;
     if (lane.asked == Asked::iterate) {
       // Nothing is nearer to a clean image that is misclassified than itself.
-      if (lane.done == 0 && row.wrong) return Verdict::exhausted;
+      if (lane.done == 0 && row.item.restart == 0 && row.wrong) return Verdict::exhausted;
     } else {
       ++lane.done;
       lane.misled = row.wrong;
@@ -83,6 +92,26 @@ struct Fab {
  private:
   static constexpr double kNowhere = 1e300;
 
+  /// Half a radius away in a random direction, then into the box.
+  template <class Team>
+  ASSAY_HD static void start_apart(Team& team, const LaneRow& row) {
+    const Draw draw{row.seed, row.item.stream, row.item.sample};
+    team.map_quads(row.dim, row.point, [=](std::int64_t block) {
+      Quad<float> t;
+      if constexpr (norm == Norm::linf) {
+        const Words4 words = draw.words(block);
+        for (int k = 0; k < 4; ++k) t.v[k] = 2.f * unit_float(words.v[k]) - 1.f;
+      } else {
+        draw.normal4(block, t.v);
+      }
+      return t;
+    });
+    const float* const drawn = row.point;
+    const double size = size_of(team, row.dim, [](float t) { return static_cast<double>(magnitude(t)); }, drawn);
+    const auto scale = static_cast<float>(size > 0 ? 0.5 * static_cast<double>(row.item.epsilon) / size : 0.0);
+    team.map(row.dim, row.point, [=](float t, float c) { return clamp01(c + scale * t); }, row.point, row.clean);
+  }
+
   template <class Team>
   ASSAY_HD static double dual_norm(Team& team, std::int64_t n, const float* g) {
     if constexpr (norm == Norm::linf)
@@ -93,24 +122,21 @@ struct Fab {
       return largest(team, n, [](float v) { return static_cast<double>(magnitude(v)); }, g);
   }
 
-  template <class Team>
-  ASSAY_HD static double size_of(Team& team, std::int64_t n, const float* point, const float* clean) {
-    const auto gap = [](float p, float c) {
-      const double d = static_cast<double>(p) - static_cast<double>(c);
-      return d < 0 ? -d : d;
-    };
+  /// The norm of the vector whose coordinates have the sizes f(in[i]...).
+  template <class Team, class F, class... In>
+  ASSAY_HD static double size_of(Team& team, std::int64_t n, const F& f, const In*... in) {
     if constexpr (norm == Norm::linf)
-      return largest(team, n, gap, point, clean);
+      return largest(team, n, f, in...);
     else if constexpr (norm == Norm::l2)
       return sqrt(team.sum_of(
           n,
-          [=](float p, float c) {
-            const double d = gap(p, c);
+          [=](In... x) {
+            const double d = f(x...);
             return d * d;
           },
-          point, clean));
+          in...));
     else
-      return team.sum_of(n, gap, point, clean);
+      return team.sum_of(n, f, in...);
   }
 
   template <class Team>
@@ -172,7 +198,8 @@ inline std::vector<ParamSpec> fab_params(ParamSpec epsilon, bool targeted) {
       {"steps", ParamType::integer, "steps past the boundary", std::int64_t{100}, 1, 100000, {}, {}},
       {"alpha_max", ParamType::real, "largest part that the clean image has in a step", 0.1, 0.0, 1.0, {}, {}},
       {"eta", ParamType::real, "factor by which projections overshoot", 1.05, 1.0, 2.0, {}, {}},
-      {"beta", ParamType::real, "factor that brings a misclassified point closer", 0.9, 0.0, 1.0, {}, {}}};
+      {"beta", ParamType::real, "factor that brings a misclassified point closer", 0.9, 0.0, 1.0, {}, {}},
+      restarts_param()};
   if (targeted) params.push_back(targets_param());
   return params;
 }
@@ -184,6 +211,7 @@ std::unique_ptr<Attack> make_fab(const char* name, const Params& params) {
   const Fab<norm, targeted> attack{steps, real("alpha_max"), real("eta"), real("beta")};
   // The first gradient; two answers a step, but for the last, which needs one; the last point.
   auto made = std::make_unique<LaneAttack<Fab<norm, targeted>>>(attack, name, 2 * steps + 1, "logit_difference");
+  made->restarts = static_cast<int>(integer_param(params, "restarts"));
   if constexpr (targeted)
     made->targets = static_cast<int>(integer_param(params, "targets"));
   else

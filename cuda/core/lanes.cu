@@ -127,7 +127,9 @@ struct Refill {
           if (next < pool.end) {
             const auto sample = static_cast<std::uint32_t>(static_cast<std::int64_t>(next) % pool.n);
             const std::uint32_t round = (next - pool.first) / static_cast<std::uint32_t>(pool.n);
-            lanes.item[r] = {static_cast<std::uint32_t>(pool.lo) + sample, pool.epsilon, pool.streams[round], next};
+            const auto rounds = static_cast<std::uint32_t>(pool.targets > 0 ? pool.targets : 1);  // of a restart
+            lanes.item[r] = {static_cast<std::uint32_t>(pool.lo) + sample, pool.epsilon, pool.streams[round], next,
+                             round / rounds};
             verdict = Verdict::fresh;
             ++next;
           }

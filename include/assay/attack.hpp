@@ -16,6 +16,7 @@ struct LaneItem {
   float epsilon = 0;         ///< radius, pixels in [0, 1]
   std::uint32_t stream = 0;  ///< of its random numbers: attack, restart and target are in it
   std::uint32_t number = 0;  ///< in the unit's pool; of two items of a sample that succeed the lower one counts
+  std::uint32_t restart = 0;
 };
 
 /// What a lane is at: `advance` and `look` are what an attack asks for, the next three how an item ends.

@@ -109,8 +109,8 @@ TEST(AutoAttack, HasTheMembersOfItsAuthors) {
                             "square_" + norm));
   EXPECT_THAT(members("autoattack_l1", "standard"),
               ElementsAre("apgd_ce_l1 restarts=5", "apgd_t_l1 targets=5", "fab_t_l1", "square_l1"));
-  EXPECT_THAT(members("autoattack_l2", "plus"), ElementsAre("apgd_ce_l2 restarts=5", "apgd_dlr_l2 restarts=5", "fab_l2",
-                                                            "square_l2", "apgd_t_l2", "fab_t_l2"));
+  EXPECT_THAT(members("autoattack_l2", "plus"), ElementsAre("apgd_ce_l2 restarts=5", "apgd_dlr_l2 restarts=5",
+                                                            "fab_l2 restarts=5", "square_l2", "apgd_t_l2", "fab_t_l2"));
   EXPECT_THAT(members("autoattack_linf", "rand"), ElementsAre("apgd_ce_linf eot=20", "apgd_dlr_linf eot=20"));
 }
 

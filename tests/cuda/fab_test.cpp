@@ -1,8 +1,10 @@
 // Croce & Hein 2020, arXiv:1907.02044: the projections beside solvers that sort, the walk beside one in double.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "attacks/fab_projection.hpp"
 #include "cuda/attack_run.hpp"
@@ -433,6 +435,48 @@ TEST_P(Fab, StaysPutOnAZeroGradientAndOnImagesThatAreWrong) {
       EXPECT_EQ(result.rows[s].has(SampleRow::correct), data.labels[s] == 3);
     }
   }
+}
+
+TEST_P(Fab, RestartsHalfARadiusAway) {
+  const DataSet data = inner_data(1, 1, 5, 7);
+  const Row clean = to_double(data.floats);
+  const double epsilon = norm() == "linf" ? 0.1 : norm() == "l2" ? 0.5 : 2;
+  for (const std::string& name : both()) {
+    // On a flat model the only way is a tenth of that back to the clean image, a step.
+    LinearModel flat(data.dim(), std::vector<float>(static_cast<std::size_t>(4 * data.dim())), {1.f, 0.f, -1.f, -2.f});
+    std::multiset<double> distances;
+    std::set<Row> seen;
+    flat.on_logits = [&](const float* x, float*) {
+      Row gap;
+      for (std::size_t i = 0; i < clean.size(); ++i) gap.push_back(static_cast<double>(x[i]) - clean[i]);
+      if (seen.insert(gap).second) distances.insert(size_of(norm(), gap) / (epsilon / 2));
+    };
+    Params params = {{"epsilon", epsilon}, {"steps", std::int64_t{2}}, {"restarts", std::int64_t{3}}};
+    attack(name, params, data, flat);
+    const std::size_t starts = name == "fab_" + norm() ? 2 : 6;  // each restart and target has its own
+    std::vector<testing::Matcher<double>> expected = {0.0};
+    for (const double share : {0.81, 0.9, 1.0})
+      for (std::size_t i = 0; i < starts; ++i) expected.push_back(testing::DoubleNear(share, 1e-5));
+    EXPECT_THAT(distances, testing::ElementsAreArray(expected)) << name;
+  }
+}
+
+TEST_P(Fab, TakesAStartThatMisleads) {
+  const DataSet data = inner_data(5, 1, 5, 7);
+  LinearModel flat(data.dim(), std::vector<float>(static_cast<std::size_t>(4 * data.dim())), {1.f, 0.f, -1.f, -2.f});
+  const auto is_clean = [&](const float* x) {
+    for (std::int64_t s = 0; s < data.n; ++s)
+      if (std::equal(x, x + data.dim(), data.floats.begin() + s * data.dim())) return true;
+    return false;
+  };
+  flat.on_logits = [&](const float* x, float* logits) { logits[1] = is_clean(x) ? 0.f : 2.f; };
+  for (const std::string& name : both())
+    for (const std::int64_t restarts : {1, 2})
+      for (const bool full : {false, true}) {
+        const Params params = {{"epsilon", 0.1}, {"steps", std::int64_t{3}}, {"restarts", restarts}};
+        for (const SampleRow& row : attack(name, params, data, flat, {.full = full}).rows)
+          EXPECT_EQ(row.has(SampleRow::fooled_any), restarts == 2) << name << " " << full;
+      }
 }
 
 }  // namespace
