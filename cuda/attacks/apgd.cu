@@ -196,6 +196,8 @@ struct Apgd {
     });
     return lane.ascent.done < steps ? Verdict::advance : Verdict::look;
   }
+
+  ASSAY_HD float step_size(const Lane& lane, const LaneRow&) const { return lane.ascent.over ? kNoStep : lane.length; }
 };
 
 struct ApgdL1 {
@@ -300,6 +302,11 @@ struct ApgdL1 {
         back ? row.kept(kBest) : row.point, g);
     project_l1(team, row, epsilon);
     return last_phase && lane.ascent.done == phase_steps ? Verdict::look : Verdict::advance;
+  }
+
+  /// A phase begins without a step, and with no point known.
+  ASSAY_HD float step_size(const Lane& lane, const LaneRow&) const {
+    return lane.ascent.over || lane.ascent.done == 0 ? kNoStep : lane.length;
   }
 };
 

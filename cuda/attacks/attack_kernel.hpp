@@ -1,4 +1,6 @@
 #pragma once
+#include <limits>
+
 #include "assay/attack.hpp"
 #include "assay/core/philox.hpp"
 #include "assay/core/team.hpp"
@@ -8,9 +10,10 @@
 //   start  (team, lane, row)  writes row.point and lane; returns what the lane asks first
 //   advance(team, lane, row)  consumes the answer, writes row.point; returns a Verdict
 // both for one row and for any team. LaneAttack<A> launches them. An item that is fooled ends before `advance` sees the
-// answer. Two more where they are needed:
+// answer. Three more where they are needed:
 //   counts (team, lane, row)  whether a misclassified point is a success; it is where an attack does not say
 //   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
+//   step_size(lane, row)  of the step that `advance` has just taken, kNoStep where it took none; for traces
 namespace assay {
 
 /// One lane's vectors, and what the model answered at its point.
@@ -54,6 +57,16 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
           b.value == nullptr ? 0.f : b.value[r],
           b.seen[r] == Seen::wrong,
           b.seed};
+}
+
+constexpr float kNoStep = std::numeric_limits<float>::quiet_NaN();
+
+template <class A>
+ASSAY_HD float step_taken([[maybe_unused]] const A& attack, [[maybe_unused]] const typename A::Lane& lane,
+                          [[maybe_unused]] const LaneRow& row, Verdict verdict) {
+  if constexpr (requires { attack.step_size(lane, row); })
+    if (asks(verdict)) return attack.step_size(lane, row);
+  return kNoStep;
 }
 
 template <class A>
@@ -102,6 +115,7 @@ struct AdvanceKernel {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
       batch.verdict[r] = verdict;
       if (success) batch.ever[r] = 1;
+      if (batch.step != nullptr) batch.step[r] = step_taken(attack, lane, row, verdict);
     });
   }
 };

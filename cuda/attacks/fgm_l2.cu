@@ -25,6 +25,7 @@ struct FgmL2 {
     if (lane.done++ == 1) return Verdict::exhausted;
     return step(team, row, row.gradient);
   }
+  ASSAY_HD float step_size(const Lane&, const LaneRow& row) const { return row.item.epsilon; }
 
   template <class Team>
   ASSAY_HD static Verdict step(Team& team, const LaneRow& row, const float* gradient) {

@@ -52,6 +52,8 @@ struct PgdL1 {
     return Verdict::advance;
   }
 
+  ASSAY_HD float step_size(const Lane&, const LaneRow&) const { return step; }
+
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     if (lane.done == steps) return Verdict::exhausted;

@@ -38,6 +38,8 @@ struct PgdLinf {
     return Verdict::advance;
   }
 
+  ASSAY_HD float step_size(const Lane&, const LaneRow&) const { return step; }
+
   template <class Team>
   ASSAY_HD Verdict advance(Team& team, Lane& lane, const LaneRow& row) const {
     if (lane.done == steps) return Verdict::exhausted;

@@ -63,7 +63,7 @@ class Counter {
 /// A unit's finished statistics and per-sample rows, or the logits of a check, device to host. Waits for them.
 void fetch_unit(const Exec& exec, void* to, const void* from, std::size_t bytes);
 
-/// Images that a user asked to have written, device to host. Waits for them.
+/// Images that a user asked to have written and what belongs to them, device to host. Waits for them.
 void export_images(const Exec& exec, void* to, const void* from, std::size_t bytes);
 
 /// From exec's memory to exec's memory, queued on it: what a kernel's speed is compared with.

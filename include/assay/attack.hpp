@@ -64,6 +64,9 @@ struct LaneBatch {
   const Seen* seen = nullptr;            ///< lanes
   std::uint8_t* ever = nullptr;          ///< lanes: set where some point of the item was a success
   Verdict* verdict = nullptr;            ///< lanes
+  /// lanes; may be null. Of a lane that was answered, the size of the step that it takes from there; NaN where it takes
+  /// none or the attack has no sizes.
+  float* step = nullptr;
 };
 
 /// Whether this step answers the lane.

@@ -14,8 +14,18 @@ struct Options {
   std::int64_t limit = 0, batch = 128;
   ModelOptions model_options;
   DeviceOptions device;
-  bool json = false, full = false;
+  bool json = false, full = false, trace = false;
 };
+
+std::string trace_csv(const std::vector<TraceStep>& trace) {
+  const auto number = [](float v) { return std::isfinite(v) ? fmt::format("{}", v) : std::string(); };
+  std::string csv = "index,item,target,query,loss,step\n";
+  for (const TraceStep& one : trace)
+    csv += fmt::format("{},{},{},{},{},{}\n", one.sample, one.item,
+                       one.target == kNoTarget ? std::string() : std::to_string(one.target), one.query,
+                       number(one.loss), number(one.step));
+  return csv;
+}
 
 ExitCode attack(const Options& options, Params given) {
   if (options.full) given["full"] = true;
@@ -31,6 +41,7 @@ ExitCode attack(const Options& options, Params given) {
   check_classes(p, model.classes(), "the model");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   AttackExport exported;
+  if (options.trace) exported.trace.emplace();
   UnitResult clean, attacked;
   try {
     Evaluator evaluator(exec, data, options.batch, options.seed, stop_flag());
@@ -76,6 +87,7 @@ ExitCode attack(const Options& options, Params given) {
   const std::filesystem::path out = options.out;
   write_witnesses(out / "witnesses.json", "adversarial.npy", found);
   replace_file(out / "samples.csv", csv);
+  if (exported.trace) replace_file(out / "trace.csv", trace_csv(*exported.trace));
   if (options.json)
     print_json({{"schema", 1},
                 {"n", n},
@@ -108,6 +120,7 @@ Verb add_attack(CLI::App& app) {
   add_model_options(*verb, options->model_options);
   add_device_options(*verb, options->device);
   verb->add_flag("--full", options->full, "attack every image to the last query and write last iterates");
+  verb->add_flag("--trace", options->trace, "write trace.csv: loss and step size at every point of every item");
   verb->add_flag("--json", options->json, "print one JSON object");
   verb->allow_extras();
   return {verb, [options, verb] { return attack(*options, parse_params(verb->remaining())); }};

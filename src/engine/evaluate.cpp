@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "assay/core/error.hpp"
@@ -65,6 +66,7 @@ struct Evaluator::Workspace {
   Buffer<std::uint64_t> lane_spent;
   Buffer<SampleRow> lane_row;
   Buffer<std::int32_t> from;
+  Buffer<float> step;
 
   template <class T>
   static T* hold(const Exec& exec, Buffer<T>& buffer, std::int64_t size) {
@@ -250,9 +252,55 @@ void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) 
   }
 }
 
+template <class T>
+static std::vector<T> exported_column(const Exec& exec, const T* column, std::int64_t rows) {
+  std::vector<T> here(static_cast<std::size_t>(rows));
+  export_images(exec, here.data(), column, here.size() * sizeof(T));
+  return here;
+}
+
+/// Attack::advance, and the answers that it consumes. Verdicts are fetched before it overwrites them, the rest before
+/// lanes go to other items.
+static void advance_traced(const Exec& exec, const Attack& attack, const Pool& pool, const LaneBatch& batch,
+                           std::vector<TraceStep>& trace) {
+  std::vector<Verdict> asked = exported_column<Verdict>(exec, batch.verdict, batch.lanes);
+  attack.advance(exec, batch);
+  const auto item = exported_column<LaneItem>(exec, batch.item, batch.lanes);
+  const auto target = exported_column<std::uint16_t>(exec, batch.target, batch.lanes);
+  const auto loss = exported_column<float>(exec, batch.value, batch.lanes);
+  const auto step = exported_column<float>(exec, batch.step, batch.lanes);
+  const bool one_loss = !attack.loss.empty() && !attack.every_class;
+  LaneBatch before = batch;
+  before.verdict = asked.data();
+  for (std::size_t r = 0; r < asked.size(); ++r) {
+    if (!served(before, static_cast<std::int64_t>(r))) continue;
+    trace.push_back({.sample = item[r].sample,
+                     .item = item[r].number / static_cast<std::uint32_t>(pool.n),
+                     .target = attack.targets > 0 ? target[r] : kNoTarget,
+                     .loss = one_loss ? loss[r] : std::numeric_limits<float>::quiet_NaN(),
+                     .step = step[r]});
+  }
+}
+
+/// Sorts and numbers the answers, and leaves out those to items behind the one that fooled: how many of them there are
+/// depends on the lanes.
+static void finish_trace(const Exec& exec, const Pool& pool, std::vector<TraceStep>& trace) {
+  const auto winner = exported_column<std::uint32_t>(exec, pool.winner, pool.n);
+  if (!pool.full)
+    std::erase_if(trace, [&](const TraceStep& one) {
+      const std::int64_t u = one.sample - pool.lo;
+      return one.item * pool.n + u > winner[static_cast<std::size_t>(u)];
+    });
+  const auto place = [](const TraceStep& one) { return std::pair(one.sample, one.item); };
+  std::ranges::stable_sort(trace, {}, place);
+  for (std::size_t i = 1; i < trace.size(); ++i)
+    if (place(trace[i]) == place(trace[i - 1])) trace[i].query = trace[i - 1].query + 1;
+}
+
 /// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and
 /// falls, by an eighth of it or kFewestRows, to what is left.
-void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model) {
+void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model,
+                          std::vector<TraceStep>* trace) {
   const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
   const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
@@ -299,7 +347,10 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
       if (draws > 1) average_gradient(exec_, batch, draw, draws, work_->gradient.data());
     }
     if (draws > 1) batch.gradient = work_->gradient.data();
-    attack.advance(exec_, batch);
+    if (trace == nullptr)
+      attack.advance(exec_, batch);
+    else
+      advance_traced(exec_, attack, pool, batch, *trace);
     settle(exec_, pool, lanes);
     take_up();
   }
@@ -469,6 +520,11 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   lanes.row = hold(work.lane_row, batch_);
   lanes.take = hold(work.take, batch_);
   lanes.from = hold(work.from, batch_);
+  std::vector<TraceStep>* const trace = exported != nullptr && exported->trace ? &*exported->trace : nullptr;
+  if (trace != nullptr) {
+    trace->clear();
+    batch.step = hold(work.step, batch_);
+  }
   hold(work.cotangent, batch_ * batch.classes);
   if (draws > 1) hold(work.gradient, batch_ * dim);
   hold(work.winners, n);
@@ -500,7 +556,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
         pool.targets = attack->targets;
         pool.first = pool.end;
         pool.end += static_cast<std::uint32_t>(n * rounds_of(*attack));
-        run_items(*attack, pool, lanes, model);
+        run_items(*attack, pool, lanes, model, trace);
         pool.streams += rounds_of(*attack);
       }
       const auto counts = std::bit_cast<PoolCounts>(counter_.read(pool.counts, true));
@@ -530,6 +586,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].host_bytes += 2 * sizeof(charged[0]);
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
+    if (trace != nullptr) finish_trace(exec_, pool, *trace);
     if (exported != nullptr && alone) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
       exported->passes.resize(static_cast<std::size_t>(n));

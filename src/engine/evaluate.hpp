@@ -2,6 +2,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,16 @@ using StopFlag = std::atomic<bool>;
 /// Thrown when a StopFlag was seen: what is committed stays, the unit under way is dropped.
 struct Interrupted {};
 
+/// One answer to an item, and the step that the attack took from there.
+struct TraceStep {
+  std::uint32_t sample = 0;          ///< data-set index
+  std::uint32_t item = 0;            ///< its round (restart, target), counted on over the members of an ensemble
+  std::uint32_t query = 0;           ///< answers that the item had before
+  std::uint16_t target = kNoTarget;  ///< class
+  float loss = 0;  ///< at the point that was answered, of the last draw; NaN where the attack has not one loss
+  float step = 0;  ///< absolute, in the attack's norm; NaN where it has no sizes or takes none
+};
+
 /// What a user asked to see of an attack, by sample of the range.
 struct AttackExport {
   /// n x dim: the verified adversarial, else the strongest last point. Of a curve: that of the smallest radius at which
@@ -38,6 +49,8 @@ struct AttackExport {
   std::vector<float> points;
   /// n: those that count, forward in the upper half, backward in the lower; not of a curve.
   std::vector<std::uint64_t> passes;
+  /// Filled where it is there: the answers that count, by sample, item and query. Fetched step by step, so slower.
+  std::optional<std::vector<TraceStep>> trace = {};
 };
 
 /// What a unit leaves behind. Exactly as long as its range, unless it failed.
@@ -85,7 +98,7 @@ class Evaluator {
   std::vector<UnitResult> attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
                                  Model& model, AttackExport* exported);
   void clean_samples(const Pool& pool, const Loss* loss, Model& model);
-  void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model);
+  void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model, std::vector<TraceStep>* trace);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
   void export_fallen(const Pool& pool, AttackExport& exported) const;
   void check_stop() const;

@@ -87,6 +87,51 @@ class Attack(Case):
         self.assertEqual(made[0], made[1])
         self.assertNotEqual(made[0], made[2])
 
+    def trace(self, *more: object, batch: int = 16) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """The rows of trace.csv, of which the order was checked, and of samples.csv."""
+        words = ("--limit", N, "--batch", batch, "--out", self.dir, *NORMALISED, "--trace", *more)
+        self.done("attack", STANDARD, "fashion_mnist", *words)
+        text = (self.dir / "trace.csv").read_text()
+        self.assertEqual(text.split("\n", 1)[0], "index,item,target,query,loss,step")
+        rows = list(csv.DictReader(text.splitlines()))
+        places = [(int(row["index"]), int(row["item"]), int(row["query"])) for row in rows]
+        for last, (index, item, query) in zip([(-1, -1, -1), *places], places):
+            self.assertLess(last, (index, item, query))
+            self.assertEqual(query, last[2] + 1 if last[:2] == (index, item) else 0)
+        return rows, list(csv.DictReader((self.dir / "samples.csv").read_text().splitlines()))
+
+    def test_a_trace_ends_with_the_loss_of_the_last_iterate(self) -> None:
+        rows, samples = self.trace("pgd_linf", "--epsilon", 0.05, "--steps", 3, "--step", 0.02, "--full")
+        self.assertEqual([int(row["index"]) for row in rows], [i // 4 for i in range(4 * N)])
+        self.assertEqual({(row["item"], row["target"]) for row in rows}, {("0", "")})
+        self.assertEqual([row["step"] for row in rows], ["0.02", "0.02", "0.02", ""] * N)
+        rises = 0
+        for index, sample in enumerate(samples):
+            first, last = float(rows[4 * index]["loss"]), float(rows[4 * index + 3]["loss"])
+            self.assertAlmostEqual(last, float(sample["loss"]), delta=1e-4 * max(1, last))
+            rises += last > first
+        self.assertGreater(rises, 0.9 * N)
+
+    def test_a_trace_has_each_answer_that_counts_for_any_batch(self) -> None:
+        members = "pgd_linf steps=3 restarts=2; apgd_t_linf steps=4 targets=2; square_linf queries=10"
+        attack = ("ensemble_linf", "--epsilon", 0.02, "--members", members)
+        rows, samples = self.trace(*attack)
+        made = (self.dir / "trace.csv").read_bytes()
+        self.assertEqual({row["item"] for row in rows}, {"0", "1", "2", "3", "4"})
+        for row in rows:
+            self.assertEqual(row["target"] != "", row["item"] in "23", row)
+            self.assertEqual(row["loss"] != "", row["item"] != "4", row)
+        for sample in samples:
+            # Besides the clean pass, and that which verifies a success.
+            answers = sum(row["index"] == sample["index"] for row in rows)
+            self.assertEqual(int(sample["forward"]), answers + 1 + int(sample["success"]), sample)
+        self.trace(*attack, batch=64)
+        self.assertEqual((self.dir / "trace.csv").read_bytes(), made)
+
+    def test_no_trace_unless_it_is_asked_for(self) -> None:
+        self.attack("fgsm", "--epsilon", 0.05)
+        self.assertEqual({path.name for path in self.dir.iterdir()}, {"adversarial.npy", "samples.csv"})
+
     def test_samples_agree_with_the_json_summary(self) -> None:
         summary = self.json("attack", STANDARD, "fashion_mnist", "fgsm", "--epsilon", "0.1", "--limit", N, "--out", self.dir, *NORMALISED)
         rows = list(csv.DictReader((self.dir / "samples.csv").read_text().splitlines()))

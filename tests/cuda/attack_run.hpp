@@ -16,6 +16,7 @@ struct Attacked {
   std::vector<SampleRow> rows;
   std::vector<float> points;          ///< n x dim; with `full` the last iterates
   std::vector<std::uint64_t> passes;  ///< as in AttackExport
+  std::vector<TraceStep> trace;       ///< where it was asked for
 };
 
 struct AttackOptions {
@@ -23,6 +24,7 @@ struct AttackOptions {
   std::uint64_t seed = 3;
   bool full = true;
   std::vector<std::int64_t> cuts = {};  ///< where the data set is cut into units
+  bool trace = false;
 };
 
 /// Runs a registered attack over a whole data set as the engine does. Parameters left out take their defaults.
@@ -38,11 +40,13 @@ inline Attacked attack(const std::string& name, Params params, const DataSet& da
   ends.push_back(data.n);
   for (const std::int64_t hi : ends) {
     AttackExport got;
+    if (options.trace) got.trace.emplace();
     const UnitResult unit = evaluator.attacked(perturbation, lo, hi, model, &got);
     if (!unit.error.empty()) throw std::runtime_error(unit.error);
     all.rows.insert(all.rows.end(), unit.rows.begin(), unit.rows.end());
     all.points.insert(all.points.end(), got.points.begin(), got.points.end());
     all.passes.insert(all.passes.end(), got.passes.begin(), got.passes.end());
+    if (got.trace) all.trace.insert(all.trace.end(), got.trace->begin(), got.trace->end());
     lo = hi;
   }
   return all;

@@ -27,11 +27,15 @@ TEST_F(DeviceLanes, ShrinkToTheResultsOfTheCpu) {
     Evaluator evaluator(exec, data, 32, 3, stop);
     DeviceLinearModel model(exec, 3, data.dim(), 32, 0.5f);
     AttackExport exported;
+    exported.trace.emplace();
     const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
     EXPECT_EQ(unit.error, "");
     EXPECT_LT(unit.evaluated.backward, 32u * (8 + (exec.backend == Backend::cuda ? 4 : 0))) << "lanes got fewer";
     std::vector<float> all = exported.points;
     for (const std::uint64_t passes : exported.passes) all.push_back(static_cast<float>(passes >> 32));
+    EXPECT_GT(exported.trace->size(), 20u * 2);
+    for (const TraceStep& one : *exported.trace)
+      all.insert(all.end(), {static_cast<float>(one.sample), static_cast<float>(one.query), one.loss, one.step});
     for (const SampleRow& row : unit.rows) all.insert(all.end(), {static_cast<float>(row.flags), row.nll});
     return all;
   };
