@@ -47,6 +47,7 @@ struct Linf {
   /// On the cube's faces: the largest coordinate is moved by epsilon.
   template <class Team>
   ASSAY_HD static void start(Team& team, const LaneRow& row) {
+    if (copy_given(team, row)) return project_linf(team, row, row.item.epsilon);
     const Draw draw{row.seed, row.item.stream, row.item.sample};
     team.map_quads(row.dim, row.point, [=](std::int64_t block) {
       const Words4 words = draw.words(block);
@@ -64,7 +65,7 @@ struct Linf {
   ASSAY_HD static void step(Team& team, const LaneRow& row, const float* x, const float* g, float* old, float length,
                             float a) {
     const float epsilon = row.item.epsilon;
-    const auto project = [=](float v, float c) { return clamp01(clamp(v, c - epsilon, c + epsilon)); };
+    const auto project = [=](float v, float c) { return project_linf(v, c, epsilon); };
     team.map(
         row.dim, old,
         [=](float was, float at, float gradient, float c) {
@@ -79,6 +80,7 @@ struct L2 {
   /// On the sphere.
   template <class Team>
   ASSAY_HD static void start(Team& team, const LaneRow& row) {
+    if (copy_given(team, row)) return project_l2(team, row, row.item.epsilon);
     const Draw draw{row.seed, row.item.stream, row.item.sample};
     team.map_quads(row.dim, row.point, [=](std::int64_t block) {
       Quad<float> t;
@@ -232,15 +234,16 @@ struct ApgdL1 {
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane& lane, const LaneRow& row) const {
     const Draw draw{row.seed, row.item.stream, row.item.sample};
-    team.map_quads(
-        row.dim, row.point,
-        [=](std::int64_t block, const Quad<float>& clean) {
-          Quad<float> t;
-          draw.normal4(block, t.v);
-          for (int k = 0; k < 4; ++k) t.v[k] += clean.v[k];
-          return t;
-        },
-        row.clean);
+    if (!copy_given(team, row))
+      team.map_quads(
+          row.dim, row.point,
+          [=](std::int64_t block, const Quad<float>& clean) {
+            Quad<float> t;
+            draw.normal4(block, t.v);
+            for (int k = 0; k < 4; ++k) t.v[k] += clean.v[k];
+            return t;
+          },
+          row.clean);
     begin_phase(team, lane, row);
     return Verdict::advance;
   }
@@ -324,6 +327,7 @@ std::vector<ParamSpec> params(ParamSpec epsilon, const char* loss, bool targeted
                    {},
                    {}});
   if (targeted) all.push_back(targets_param());
+  all.push_back(start_param());
   all.push_back(restarts_param());
   all.push_back(draws_param());
   all.push_back(targeted ? targeted_loss_param(loss) : loss_param(loss));

@@ -27,6 +27,7 @@ struct LaneRow {
   float* point;
   float* scratch;
   const float* clean_gradient;  ///< may be null
+  const float* given;           ///< the starting point, in the box; null: the attack has its own
   const float* logits;
   const float* gradient;
   float value;
@@ -52,6 +53,7 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
           b.point + at,
           A::kScratchRows == 0 ? nullptr : b.scratch + at * A::kScratchRows,
           b.clean_gradient == nullptr ? nullptr : b.clean_gradient + (b.item[r].sample - b.first) * b.dim,
+          b.starts == nullptr ? nullptr : b.starts + (b.item[r].sample - b.first) * b.dim,
           b.logits == nullptr ? nullptr : b.logits + r * b.classes,
           b.gradient == nullptr ? nullptr : b.gradient + at,
           b.value == nullptr ? 0.f : b.value[r],
@@ -175,6 +177,14 @@ ASSAY_HD void copy_clean(Team& team, const LaneRow& row) {
   team.map(row.dim, row.point, [](float x) { return x; }, row.clean);
 }
 
+/// The given starting point, if there is one, as the first point: still to be projected onto the ball.
+template <class Team>
+ASSAY_HD bool copy_given(Team& team, const LaneRow& row) {
+  if (row.given == nullptr) return false;
+  team.map(row.dim, row.point, [](float x) { return x; }, row.given);
+  return true;
+}
+
 ASSAY_HD float sign(float v) {
   return static_cast<float>(v > 0.f) - static_cast<float>(v < 0.f);
 }
@@ -212,6 +222,15 @@ struct L2Norm {
   /// x / ||v||; 0 for all x where v has no direction: it is zero, or not finite.
   ASSAY_HD float unit(float x) const { return root > 0.f ? x / top / root : 0.f; }
 };
+
+/// The nearest pixel to v in the box and within epsilon of clean.
+ASSAY_HD float project_linf(float v, float clean, float epsilon) {
+  return clamp01(clamp(v, clean - epsilon, clean + epsilon));
+}
+template <class Team>
+ASSAY_HD void project_linf(Team& team, const LaneRow& row, float epsilon) {
+  team.map(row.dim, row.point, [=](float p, float c) { return project_linf(p, c, epsilon); }, row.point, row.clean);
+}
 
 /// point = the nearest point to clean + s (point - clean) in the box, where s brings it into the L2 ball.
 template <class Team>
@@ -280,11 +299,18 @@ inline ParamSpec restarts_param() {
           {},
           {}};
 }
+inline ParamSpec start_param() {
+  ParamSpec spec{"start", ParamType::text,
+                 "file:X.npy, points to begin at, projected onto the ball: float32, N x C x H x W in [0, 1]", ""};
+  spec.file = true;
+  return spec;
+}
 inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
   return {std::move(epsilon),
           {"steps", ParamType::integer, "gradient steps", std::int64_t{20}, 1, 100000, {}, {}},
           {"step", ParamType::real, "step size, absolute", {}, 0.0, 1e6, {}, "2.5 * epsilon / steps"},
           {"random_start", ParamType::boolean, "start at a random point of the ball", true, {}, {}, {}, {}},
+          start_param(),
           restarts_param(),
           loss_param()};
 }

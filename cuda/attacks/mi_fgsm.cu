@@ -16,7 +16,10 @@ struct MiFgsm {
 
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
-    copy_clean(team, row);
+    if (copy_given(team, row))
+      project_linf(team, row, row.item.epsilon);
+    else
+      copy_clean(team, row);
     team.map(row.dim, row.kept(0), [](float) { return 0.f; }, row.clean);
     return Verdict::advance;
   }
@@ -36,8 +39,7 @@ struct MiFgsm {
         row.dim, row.kept(0), [=](float m, float g) { return mu * m + (flat ? 0.f : g / top / mean); }, row.kept(0),
         row.gradient);
     team.map(
-        row.dim, row.point,
-        [=](float x, float c, float m) { return clamp01(clamp(x + length * sign(m), c - epsilon, c + epsilon)); },
+        row.dim, row.point, [=](float x, float c, float m) { return project_linf(x + length * sign(m), c, epsilon); },
         row.point, row.clean, row.kept(0));
     return after_step(++lane.done, steps);
   }
@@ -48,6 +50,7 @@ std::vector<ParamSpec> params() {
           {"steps", ParamType::integer, "gradient steps", std::int64_t{10}, 1, 100000, {}, {}},
           {"step", ParamType::real, "step size, absolute", {}, 0.0, 1e6, {}, "epsilon / steps"},
           {"decay", ParamType::real, "of the momentum", 1.0, 0.0, 1.0, {}, {}},
+          start_param(),
           loss_param()};
 }
 void complete(Params& params) {

@@ -23,6 +23,10 @@ struct PgdL1 {
 
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
+    if (copy_given(team, row)) {
+      project_l1(team, row, row.item.epsilon);
+      return Verdict::advance;
+    }
     if (!random_start) {
       copy_clean(team, row);
       return Verdict::advance;

@@ -18,6 +18,10 @@ struct PgdL2 {
 
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
+    if (copy_given(team, row)) {
+      project_l2(team, row, row.item.epsilon);
+      return Verdict::advance;
+    }
     if (!random_start) {
       copy_clean(team, row);
       return Verdict::advance;

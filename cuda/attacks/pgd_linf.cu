@@ -13,12 +13,12 @@ struct PgdLinf {
   int steps;
   bool random_start;
 
-  ASSAY_HD static float project(float v, float clean, float epsilon) {
-    return clamp01(clamp(v, clean - epsilon, clean + epsilon));
-  }
-
   template <class Team>
   ASSAY_HD Verdict start(Team& team, Lane&, const LaneRow& row) const {
+    if (copy_given(team, row)) {
+      project_linf(team, row, row.item.epsilon);
+      return Verdict::advance;
+    }
     if (!random_start) {
       copy_clean(team, row);
       return Verdict::advance;
@@ -31,7 +31,7 @@ struct PgdLinf {
           const Words4 words = draw.words(block);
           Quad<float> point;
           for (int k = 0; k < 4; ++k)
-            point.v[k] = project(clean.v[k] + epsilon * (2.f * unit_float(words.v[k]) - 1.f), clean.v[k], epsilon);
+            point.v[k] = project_linf(clean.v[k] + epsilon * (2.f * unit_float(words.v[k]) - 1.f), clean.v[k], epsilon);
           return point;
         },
         row.clean);
@@ -47,7 +47,7 @@ struct PgdLinf {
     team.map(
         row.dim, row.point,
         [=](float point, float clean, float gradient) {
-          return project(point + length * sign(gradient), clean, epsilon);
+          return project_linf(point + length * sign(gradient), clean, epsilon);
         },
         row.point, row.clean, row.gradient);
     return after_step(++lane.done, steps);

@@ -53,6 +53,7 @@ struct LaneBatch {
   /// Where Attack::clean_gradient is set and heeded: that of the loss at the clean image, samples x dim from `first`
   /// on.
   const float* clean_gradient = nullptr;
+  const float* starts = nullptr;  ///< starting points in place of the attack's own, samples x dim from `first` on
   std::uint32_t first = 0;
   float* point = nullptr;                ///< lanes x dim: read and written
   float* scratch = nullptr;              ///< lanes x Attack::scratch_rows x dim

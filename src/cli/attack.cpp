@@ -1,7 +1,11 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <cmath>
+
 #include "cli/cli.hpp"
+#include "data/npy.hpp"
+#include "engine/check_params.hpp"
 #include "engine/make_attacks.hpp"
 #include "engine/witness.hpp"
 
@@ -35,18 +39,21 @@ ExitCode attack(const Options& options, Params given) {
   const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_data(options.data, ".");
+  const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
+  std::vector<float> starts;
+  if (const std::string file = start_file(p.params); !file.empty())
+    starts = read_images(file, {n, data.c, data.h, data.w});
   ModelSpec spec = options.model_options.spec(options.model);
   const LoadedModel loaded = load_model(exec, spec, data, options.batch, true);
   Model& model = *loaded.model;
   check_classes(p, model.classes(), "the model");
-  const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   AttackExport exported;
   if (options.trace) exported.trace.emplace();
   UnitResult clean, attacked;
   try {
     Evaluator evaluator(exec, data, options.batch, options.seed, stop_flag());
     clean = evaluator.plain(nullptr, 0, n, {&model}).front();
-    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, model, &exported);
+    if (clean.error.empty()) attacked = evaluator.attacked(p, 0, n, model, &exported, starts);
   } catch (const Interrupted&) {
     throw Error(ExitCode::interrupted, "interrupted; nothing was written");
   }

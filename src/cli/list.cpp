@@ -61,9 +61,9 @@ std::string plural(const std::string& kind) {
 
 std::string line(const json& p) {
   const json& fallback = p["default"];
-  const std::string shown = fallback.is_null()     ? "required"
-                            : fallback.is_string() ? "default " + fallback.get<std::string>()
-                                                   : "default " + fallback.dump();
+  const std::string shown = fallback.is_null()                       ? "required"
+                            : fallback.is_string() && fallback != "" ? "default " + fallback.get<std::string>()
+                                                                     : "default " + fallback.dump();
   return fmt::format("      {:<18} {} ({})\n", p["name"].get<std::string>(), p["about"].get<std::string>(), shown);
 }
 

@@ -263,6 +263,16 @@ void check_channels(std::int64_t channels, const NpyArray& images, const fs::pat
               fmt::format("{} images are {}", images.dtype == "|u1" ? "uint8" : "float32", layout));
 }
 
+void check_pixels(const std::vector<float>& pixels, const std::vector<std::int64_t>& shape, const fs::path& file) {
+  // Negated, so that NaN is found too.
+  const auto wrong = std::find_if(pixels.begin(), pixels.end(), [](float v) { return !(v >= 0.0f && v <= 1.0f); });
+  if (wrong == pixels.end()) return;
+  throw Error(ExitCode::input,
+              fmt::format("'{}' has value {} at index {}; expected [0, 1]", file.string(), *wrong,
+                          index_text(wrong - pixels.begin(), shape)),
+              "divide by 255, undo a normalisation: mean and std belong to the model");
+}
+
 void take_images(NpyArray images, const fs::path& file, DataSet& data) {
   const std::vector<std::int64_t>& shape = images.shape;
   const auto wrong_shape = [&](const char* expected) {
@@ -285,15 +295,7 @@ void take_images(NpyArray images, const fs::path& file, DataSet& data) {
     data.w = shape[3];
     check_channels(data.c, images, file, "N x C x H x W");
     data.floats = images.values<float>();
-    // Negated, so that NaN is found too.
-    const auto wrong =
-        std::find_if(data.floats.begin(), data.floats.end(), [](float v) { return !(v >= 0.0f && v <= 1.0f); });
-    if (wrong != data.floats.end()) {
-      throw Error(ExitCode::input,
-                  fmt::format("'{}' has value {} at index {}; expected [0, 1]", file.string(), *wrong,
-                              index_text(wrong - data.floats.begin(), shape)),
-                  "divide by 255, undo a normalisation: mean and std belong to the model");
-    }
+    check_pixels(data.floats, shape, file);
   } else {
     throw Error(ExitCode::input, fmt::format("'{}' has dtype '{}'; expected '|u1' (N x H x W [x C]) or '<f4' "
                                              "(N x C x H x W)",
@@ -336,6 +338,21 @@ std::vector<std::uint16_t> read_labels(const fs::path& file) {
   }
   return narrowed_any<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
                       std::uint64_t, std::int64_t>(array, file);
+}
+
+std::vector<float> read_images(const fs::path& file, const std::vector<std::int64_t>& shape) {
+  const NpyArray array = read_npy(file);
+  const std::vector<std::int64_t>& found = array.shape;
+  if (array.dtype != npy_dtype<float>() || found.size() != shape.size() || found[0] < shape[0] ||
+      !std::equal(found.begin() + 1, found.end(), shape.begin() + 1))
+    throw Error(ExitCode::input, fmt::format("'{}' has shape {} of '{}'; expected {} of '<f4', or more images",
+                                             file.string(), shape_text(found), array.dtype, shape_text(shape)));
+  std::vector<float> pixels = array.values<float>();
+  check_pixels(pixels, found, file);
+  std::int64_t size = 1;
+  for (const std::int64_t extent : shape) size *= extent;
+  pixels.resize(static_cast<std::size_t>(size));
+  return pixels;
 }
 
 namespace {

@@ -47,6 +47,10 @@ NpyArray read_npy(const std::filesystem::path& file);
 /// Labels of any integer type, one-dimensional, 0..65535. Throws assay::Error (exit 65) naming the first that is not.
 std::vector<std::uint16_t> read_labels(const std::filesystem::path& file);
 
+/// The first n images of a file of at least as many: float32, (n, c, h, w) = shape, in [0, 1]. Throws assay::Error
+/// (exit 65) with what was found and what is expected.
+std::vector<float> read_images(const std::filesystem::path& file, const std::vector<std::int64_t>& shape);
+
 /// What numpy.save writes before the data, version 1. `descr` is a type string (<f4) or, for records, the Python list
 /// that numpy.dtype takes: [('index', '<i8'), ('label', '<i4')].
 std::string npy_header(const std::string& descr, const std::vector<std::int64_t>& shape);

@@ -36,6 +36,8 @@ std::optional<double> parse_fraction(const std::string& text) {
   return *numerator / *denominator;
 }
 
+constexpr std::string_view kFile = "file:";
+
 bool is_number(const ParamSpec& spec) {
   return spec.type == ParamType::integer || spec.type == ParamType::real;
 }
@@ -145,6 +147,7 @@ std::string expected(const ParamSpec& spec) {
     case ParamType::text:
       break;
   }
+  if (spec.file) return "\"\" or \"file:PATH\"";
   const std::vector<std::string> choices = choices_of(spec);
   return choices.empty() ? "a text" : "a text, one of \"" + join(choices, "\", \"") + "\",";
 }
@@ -163,7 +166,16 @@ Param checked(const ParamSpec& spec, const Param& given, const std::string& wher
   if (text != nullptr && !choices.empty() && std::ranges::find(choices, *text) == choices.end()) {
     fail("not a choice; " + did_you_mean(*text, choices));
   }
+  if (text != nullptr && spec.file && !text->empty() && (!text->starts_with(kFile) || text->size() == kFile.size()))
+    fail(expected(spec) + " is expected");
   return *value;
+}
+
+std::string start_file(const Params& params) {
+  const auto start = params.find("start");
+  if (start == params.end()) return {};
+  const std::string& text = std::get<std::string>(start->second);
+  return text.empty() ? text : text.substr(kFile.size());
 }
 
 Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,
@@ -206,6 +218,11 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
     const bool computed = !given.contains(spec.name) && !spec.default_rule.empty();
     it->second = checked(spec, it->second, where_of(spec.name) + (computed ? ": default " + spec.default_rule : ""));
   }
+  if (const auto it = result.params.find("restarts");
+      it != result.params.end() && std::get<std::int64_t>(it->second) > 1 && !start_file(result.params).empty())
+    config_error(where_of("restarts"),
+                 fmt::format("restarts = {}: 1 is expected with start = {}, where each would begin", shown(it->second),
+                             shown(result.params.at("start"))));
   return result;
 }
 

@@ -21,6 +21,9 @@ std::string expected(const ParamSpec& spec);
 /// an unknown choice. Texts are not read as numbers.
 Param checked(const ParamSpec& spec, const Param& given, const std::string& where);
 
+/// The file that an attack's points begin at, PATH of its start = "file:PATH"; empty: none.
+std::string start_file(const Params& params);
+
 /// check_perturbation with a place of its own in the messages for each parameter ("" for the whole).
 Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,
                                    const std::function<std::string(const std::string& key)>& where_of);

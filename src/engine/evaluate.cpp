@@ -10,6 +10,7 @@
 #include "assay/core/error.hpp"
 #include "assay/core/philox.hpp"
 #include "assay/loss.hpp"
+#include "engine/check_params.hpp"
 #include "engine/loaded_corruption.hpp"
 #include "engine/make_attacks.hpp"
 
@@ -66,7 +67,7 @@ struct Evaluator::Workspace {
   Buffer<std::uint64_t> lane_spent;
   Buffer<SampleRow> lane_row;
   Buffer<std::int32_t> from;
-  Buffer<float> step;
+  Buffer<float> step, starts;
 
   template <class T>
   static T* hold(const Exec& exec, Buffer<T>& buffer, std::int64_t size) {
@@ -388,13 +389,13 @@ struct Evaluator::Level {
 };
 
 UnitResult Evaluator::attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
-                               AttackExport* exported) {
-  return std::move(attack({&perturbation, 1}, lo, hi, model, exported).front());
+                               AttackExport* exported, std::span<const float> starts) {
+  return std::move(attack({&perturbation, 1}, lo, hi, model, exported, starts).front());
 }
 
 std::vector<UnitResult> Evaluator::curve(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
                                          Model& model, AttackExport* exported) {
-  return attack(perturbations, lo, hi, model, exported);
+  return attack(perturbations, lo, hi, model, exported, {});
 }
 
 /// The points of what has fallen by now, before a smaller radius may write over them.
@@ -430,10 +431,13 @@ static std::vector<int> order_of(int levels, bool bisect) {
 }
 
 std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
-                                          Model& model, AttackExport* exported) {
+                                          Model& model, AttackExport* exported, std::span<const float> starts) {
   Clock::time_point began = Clock::now();
   const AttackEntry& entry = *Registry<AttackEntry>::find(perturbations.front().name);
   const std::int64_t n = hi - lo, dim = data_.dim();
+  // Without its points the attack would begin at others and say nothing.
+  if (start_file(perturbations.front().params).empty() ? !starts.empty() : std::ssize(starts) != n * dim)
+    throw Error(ExitCode::internal, "starting points that are not those of the attack's file");
   std::vector<Level> levels(perturbations.size());
   int rounds = 0, ranks = 0, scratch_rows = 0, draws = 1;
   std::size_t lane_bytes = 0;
@@ -520,6 +524,11 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   lanes.row = hold(work.lane_row, batch_);
   lanes.take = hold(work.take, batch_);
   lanes.from = hold(work.from, batch_);
+  if (!starts.empty()) {
+    float* const there = hold(work.starts, n * dim);
+    uploader_.upload(there, starts.data(), starts.size_bytes());
+    batch.starts = there;
+  }
   std::vector<TraceStep>* const trace = exported != nullptr && exported->trace ? &*exported->trace : nullptr;
   if (trace != nullptr) {
     trace->clear();

@@ -78,9 +78,10 @@ class Evaluator {
   std::vector<UnitResult> plain(const Perturbation* corruption, std::int64_t lo, std::int64_t hi,
                                 const std::vector<Model*>& models);
   /// Samples [lo, hi) under an attack: clean, then lanes that take up items until there are none, then every claimed
-  /// success once more by a pass of its own. `exported`, when given, is filled by export.
+  /// success once more by a pass of its own. `exported`, when given, is filled by export. `starts`, for an attack with
+  /// a start_file and no other: its points, (hi - lo) x dim in [0, 1], on the host.
   UnitResult attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
-                      AttackExport* exported = nullptr);
+                      AttackExport* exported = nullptr, std::span<const float> starts = {});
   /// Samples [lo, hi) under one attack at the radii of a curve (Perturbation::curve), in the perturbations' order: a
   /// sample that falls at one radius has fallen at every larger one, by the same point. With mode "bisect" radii are
   /// tried between its largest failure and its smallest success only.
@@ -96,7 +97,7 @@ class Evaluator {
   const std::uint32_t* streams_of(const std::vector<std::unique_ptr<Attack>>& attacks);
   struct Level;
   std::vector<UnitResult> attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
-                                 Model& model, AttackExport* exported);
+                                 Model& model, AttackExport* exported, std::span<const float> starts);
   void clean_samples(const Pool& pool, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model, std::vector<TraceStep>* trace);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);

@@ -6,6 +6,7 @@
 #include "assay/core/error.hpp"
 #include "assay/loss.hpp"
 #include "assay/sweep.hpp"
+#include "engine/check_params.hpp"
 
 namespace assay {
 
@@ -27,6 +28,10 @@ std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const
       throw Error(ExitCode::usage,
                   fmt::format("{}: members: '{}' is {}, expected single attacks in {}", name, one.name,
                               its.make == nullptr ? "an ensemble itself" : "an attack in " + its.norm, entry.norm));
+    if (!start_file(one.params).empty())
+      throw Error(
+          ExitCode::usage,
+          fmt::format("{}: members: '{}' has a start, but starting points are for single attacks", name, one.name));
     attacks.push_back(its.make(one.params));
   }
   return attacks;

@@ -332,6 +332,9 @@ class PerturbationReader {
       const auto it = where.find(key);
       return it != where.end() ? it->second : table.where;
     });
+    if (!start_file(found.params).empty())
+      config_error(where["start"], fmt::format("start = {}: a sweep takes no starting points, `assay attack` does",
+                                               shown(found.params.at("start"))));
     const auto [it, fresh] = first_.emplace(std::tuple(kind, name, found.params), table.where);
     if (!fresh) {
       std::vector<std::string> params;

@@ -171,6 +171,36 @@ class CommandLine(BadInput):
         self.untouched()
         self.assertFalse((self.dir / "made").exists())
 
+    def test_starting_points_that_no_attack_can_take_are_named(self) -> None:
+        made = ("--limit", 16, "--out", self.dir / "made")
+        attack_it = ("attack", ROBUST, "fashion_mnist", "pgd_linf", "--epsilon", 0.1, *made, "--start")
+        file = f"file:{self.dir / 'start.npy'}"
+        members = f"pgd_linf start={file}"
+        for says, words in {
+            'start = "clean": "" or "file:PATH" is expected': (*attack_it, "clean"),
+            'start = "file:": "" or "file:PATH" is expected': (*attack_it, "file:"),
+            "restarts = 2: 1 is expected with start = ": (*attack_it, file, "--restarts", 2),
+            "'fgsm' has no parameter 'start'": ("attack", ROBUST, "fashion_mnist", "fgsm", "--epsilon", 0.1, *made, "--start", file),
+            "'pgd_linf' has a start, but": ("attack", ROBUST, "fashion_mnist", "ensemble_linf", "--epsilon", 0.1, "--members", members, *made),
+        }.items():
+            with self.subTest(says):
+                self.refused(2, says, *words)
+        for says, shape, dtype, value in (
+            ("has shape (15, 1, 28, 28) of '<f4'; expected (16, 1, 28, 28) of '<f4', or more images", (15, 1, 28, 28), "<f4", 0.5),
+            ("has shape (16, 28, 28, 1) of '<f4'; expected (16, 1, 28, 28)", (16, 28, 28, 1), "<f4", 0.5),
+            ("has shape (16, 1, 28, 28) of '<f8'; expected (16, 1, 28, 28) of '<f4'", (16, 1, 28, 28), "<f8", 0.5),
+            ("has value 2 at index [0, 0, 0, 0]; expected [0, 1]", (16, 1, 28, 28), "<f4", 2.0),
+            ("has value nan at index [0, 0, 0, 0]; expected [0, 1]", (16, 1, 28, 28), "<f4", float("nan")),
+        ):
+            with self.subTest(says):
+                write(self.dir / "start.npy", npy(dtype, shape, [value] * math.prod(shape)))
+                self.refused(65, says, *attack_it, file)
+        self.refused(65, "missing.npy", *attack_it, "file:" + str(self.dir / "missing.npy"))
+        for entry in (attack("pgd_linf", f'epsilon = 0.1\nstart = ["", "{file}"]'), attack("apgd_t_l2", f'epsilon = 1\nstart = "{file}"')):
+            self.sweep_refused(2, "a sweep takes no starting points, `assay attack` does", sweep(entry))
+        self.untouched()
+        self.assertFalse((self.dir / "made").exists())
+
     def test_cuda_is_not_there(self) -> None:
         self.sweep_refused(69, "device 'cuda' was asked for", sweep(top='device = "cuda"'))
         self.refused(69, "device 'cuda:1'", "run", self.write_sweep(SWEEP), "--out", self.out, "--device", "cuda:1")

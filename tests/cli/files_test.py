@@ -132,6 +132,36 @@ class Attack(Case):
         self.attack("fgsm", "--epsilon", 0.05)
         self.assertEqual({path.name for path in self.dir.iterdir()}, {"adversarial.npy", "samples.csv"})
 
+    def test_an_attack_that_starts_at_adversarials_has_done_its_work(self) -> None:
+        for name, epsilon in (("pgd_linf", 0.05), ("mi_fgsm", 0.05), ("apgd_ce_linf", 0.05), ("pgd_l2", 1.5)):
+            with self.subTest(name):
+                before, rows = self.attack(name, "--epsilon", epsilon, "--steps", 5)
+                start = self.dir / "start.npy"
+                (self.dir / "adversarial.npy").rename(start)
+                after, again = self.attack(name, "--epsilon", epsilon, "--steps", 5, "--start", f"file:{start}", "--trace")
+                trace = list(csv.DictReader((self.dir / "trace.csv").read_text().splitlines()))
+                fooled = [i for i in range(N) if rows[i]["success"] == "1"]
+                self.assertGreater(len(fooled), 3)
+                for i in fooled:
+                    # Clean, the start, and the start once more.
+                    self.assertEqual((again[i]["success"], again[i]["forward"]), ("1", "3"), i)
+                    self.assertEqual([row["query"] for row in trace if row["index"] == str(i)], ["0"])
+                    for value, was in zip(after[i], before[i], strict=True):
+                        self.assertAlmostEqual(value, was, delta=1e-6)
+
+    def test_a_start_outside_the_ball_is_projected(self) -> None:
+        # One image more than is attacked, all white; steps of no length stay where they begin.
+        start = write(self.dir / "white.npy", npy("<f4", (N + 1, 1, SIDE, SIDE), [1.0] * ((N + 1) * DIM)))
+        words = ("--step", 0, "--steps", 1, "--start", f"file:{start}", "--full")
+        images, _ = self.attack("pgd_linf", "--epsilon", 0.125, *words)
+        for image, difference in zip(images, self.differences(images), strict=True):
+            for value, moved in zip(image, difference, strict=True):
+                self.assertTrue(abs(moved - 0.125) < 1e-6 or (value == 1 and 0 <= moved <= 0.125), (value, moved))
+        images, rows = self.attack("pgd_l2", "--epsilon", 2, *words)
+        for difference, row in zip(self.differences(images), rows, strict=True):
+            self.assertAlmostEqual(math.hypot(*difference), 2, delta=1e-4)
+            self.assertGreaterEqual(min(difference), 0)
+
     def test_samples_agree_with_the_json_summary(self) -> None:
         summary = self.json("attack", STANDARD, "fashion_mnist", "fgsm", "--epsilon", "0.1", "--limit", N, "--out", self.dir, *NORMALISED)
         rows = list(csv.DictReader((self.dir / "samples.csv").read_text().splitlines()))

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -25,12 +26,14 @@ struct AttackOptions {
   bool full = true;
   std::vector<std::int64_t> cuts = {};  ///< where the data set is cut into units
   bool trace = false;
+  std::vector<float> starts = {};  ///< n x dim: as if they came from a file
 };
 
 /// Runs a registered attack over a whole data set as the engine does. Parameters left out take their defaults.
 inline Attacked attack(const std::string& name, Params params, const DataSet& data, Model& model,
                        const AttackOptions& options = {}) {
   params["full"] = options.full;
+  if (!options.starts.empty()) params["start"] = std::string("file:test");
   const Perturbation perturbation = check_perturbation(Perturbation::Kind::attack, name, params, "test");
   const StopFlag stop{false};
   Evaluator evaluator({}, data, options.batch, options.seed, stop);
@@ -41,7 +44,11 @@ inline Attacked attack(const std::string& name, Params params, const DataSet& da
   for (const std::int64_t hi : ends) {
     AttackExport got;
     if (options.trace) got.trace.emplace();
-    const UnitResult unit = evaluator.attacked(perturbation, lo, hi, model, &got);
+    std::span<const float> starts = options.starts;
+    if (!starts.empty())
+      starts =
+          starts.subspan(static_cast<std::size_t>(lo * data.dim()), static_cast<std::size_t>((hi - lo) * data.dim()));
+    const UnitResult unit = evaluator.attacked(perturbation, lo, hi, model, &got, starts);
     if (!unit.error.empty()) throw std::runtime_error(unit.error);
     all.rows.insert(all.rows.end(), unit.rows.begin(), unit.rows.end());
     all.points.insert(all.points.end(), got.points.begin(), got.points.end());

@@ -377,6 +377,27 @@ TEST_F(Npy, SourceRefusesImagesWithoutPixels) {
                EndsWith("found images of 1 x 0 x 3 (C x H x W); expected at least one pixel"));
 }
 
+TEST_F(Npy, ImagesAreTheFirstOfTheirFile) {
+  const auto read_as = [&](const std::string& bytes) {
+    write_file(dir_.path() / "x.npy", bytes);
+    return read_images(dir_.path() / "x.npy", {2, 1, 1, 2});
+  };
+  EXPECT_THAT(read_as(npy<float>({2, 1, 1, 2}, {0, 1, 0.5, 0.25})), ElementsAre(0, 1, 0.5, 0.25));
+  EXPECT_THAT(read_as(npy<float>({3, 1, 1, 2}, {0, 1, 0.5, 0.25, 1, 1})), ElementsAre(0, 1, 0.5, 0.25));
+  const std::vector<float> four(4), two(2);
+  for (const auto& [file, found] : {std::pair{npy<float>({1, 1, 1, 2}, two), "shape (1, 1, 1, 2) of '<f4'"},
+                                    {npy<float>({2, 1, 2, 1}, four), "shape (2, 1, 2, 1) of '<f4'"},
+                                    {npy<float>({2, 2}, four), "shape (2, 2) of '<f4'"},
+                                    {npy<float>({}, {1}), "shape () of '<f4'"},
+                                    {npy<double>({2, 1, 1, 2}, {0, 0, 0, 0}), "shape (2, 1, 1, 2) of '<f8'"}})
+    EXPECT_ERROR(read_as(file), ExitCode::input,
+                 EndsWith("x.npy' has "s + found + "; expected (2, 1, 1, 2) of '<f4', or more images"));
+  EXPECT_ERROR(read_as(npy<float>({2, 1, 1, 2}, {0, 1, 0, 1.5})), ExitCode::input,
+               EndsWith("x.npy' has value 1.5 at index [1, 0, 0, 1]; expected [0, 1]"));
+  EXPECT_ERROR(read_as(npy<float>({2, 1, 1, 2}, {0, std::numeric_limits<float>::quiet_NaN(), 0, 0})), ExitCode::input,
+               EndsWith("x.npy' has value nan at index [0, 0, 0, 1]; expected [0, 1]"));
+}
+
 TEST_F(Npy, SourceNamesTheMissingFile) {
   write_file(dir_.path() / "images.npy", images_);
   EXPECT_ERROR(load_data("npy:" + dir_.path().string(), {}), ExitCode::input,

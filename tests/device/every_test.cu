@@ -134,13 +134,14 @@ TEST_P(EveryMetric, HasTheStateOfTheCpu) {
 class EveryAttack : public Every {
  protected:
   /// What a whole unit leaves behind, and the last iterates.
-  std::vector<float> attacked(const Exec& exec, const DataSet& data, const Params& params) {
+  std::vector<float> attacked(const Exec& exec, const DataSet& data, const Params& params,
+                              const std::vector<float>& starts = {}) {
     const Perturbation attack = check_perturbation(Perturbation::Kind::attack, GetParam(), params, "test");
     const StopFlag stop{false};
     Evaluator evaluator(exec, data, 16, 3, stop);
     DeviceLinearModel model(exec, 4, data.dim(), 16, 0.5f);
     AttackExport exported;
-    const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported);
+    const UnitResult unit = evaluator.attacked(attack, 0, data.n, model, &exported, starts);
     EXPECT_EQ(unit.error, "");
     std::vector<float> all = exported.points;
     for (const std::uint64_t passes : exported.passes) all.push_back(static_cast<float>(passes >> 32));
@@ -183,6 +184,15 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
     compare_in_every_order(float_data(3, 3, 5, 7, 0.f, 1.f, 3), params);
     compare(float_data(3, 1, 28, 28, 0.f, 1.f, 3), params);
   }
+}
+
+TEST_P(EveryAttack, HasTheBitsOfTheCpuFromGivenPoints) {
+  const Params params = with({{"steps", std::int64_t{2}}, {"start", std::string("file:test")}, {"full", true}});
+  if (!params.contains("start")) GTEST_SKIP() << "it has its own starting points";
+  const DataSet data = float_data(3, 3, 5, 7, 0.f, 1.f, 3);
+  std::vector<float> starts(data.floats.rbegin(), data.floats.rend());
+  const std::vector<float> expected = attacked(cpu, data, params, starts);
+  in_every_order([&] { EXPECT_TRUE(same_bits(attacked(cuda, data, params, starts), expected)); });
 }
 
 TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {

@@ -26,7 +26,8 @@ struct ParamSpec {
   std::vector<std::string> choices = {};                  ///< texts only; empty: any
   std::string default_rule = {};  ///< such as "2.5 * epsilon / steps", computed by the entry itself
   std::vector<std::string> (*registered)() =
-      nullptr;  ///< texts only: the choices are a registry's names, read when asked
+      nullptr;        ///< texts only: the choices are a registry's names, read when asked
+  bool file = false;  ///< texts only: "" or "file:PATH"; not in sweeps, whose keys know no such file
 };
 
 /// The texts that a parameter takes; empty: any.
