@@ -94,7 +94,10 @@ ExitCode attack(const Options& options, Params given) {
   const std::filesystem::path out = options.out;
   write_witnesses(out / "witnesses.json", "adversarial.npy", found);
   replace_file(out / "samples.csv", csv);
-  if (exported.trace) replace_file(out / "trace.csv", trace_csv(*exported.trace));
+  if (exported.trace)
+    replace_file(out / "trace.csv", trace_csv(*exported.trace));
+  else
+    std::filesystem::remove(out / "trace.csv");  // of an earlier attack
   if (options.json)
     print_json({{"schema", 1},
                 {"n", n},

@@ -217,6 +217,8 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
     // A value that the user did not write needs its origin said, or its refusal cannot be understood.
     const bool computed = !given.contains(spec.name) && !spec.default_rule.empty();
     it->second = checked(spec, it->second, where_of(spec.name) + (computed ? ": default " + spec.default_rule : ""));
+    // Nothing is to be read: cells and keys are as if there were no such parameter.
+    if (spec.file && it->second == Param(std::string())) result.params.erase(it);
   }
   if (const auto it = result.params.find("restarts");
       it != result.params.end() && std::get<std::int64_t>(it->second) > 1 && !start_file(result.params).empty())

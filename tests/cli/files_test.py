@@ -130,7 +130,7 @@ class Attack(Case):
 
     def test_no_trace_unless_it_is_asked_for(self) -> None:
         self.attack("fgsm", "--epsilon", 0.05)
-        self.assertEqual({path.name for path in self.dir.iterdir()}, {"adversarial.npy", "samples.csv"})
+        self.assertEqual({path.name for path in self.dir.iterdir()}, {"adversarial.npy", "samples.csv", "witnesses.json"})
 
     def test_an_attack_that_starts_at_adversarials_has_done_its_work(self) -> None:
         for name, epsilon in (("pgd_linf", 0.05), ("mi_fgsm", 0.05), ("apgd_ce_linf", 0.05), ("pgd_l2", 1.5)):

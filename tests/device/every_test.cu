@@ -186,9 +186,18 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
   }
 }
 
-TEST_P(EveryAttack, HasTheBitsOfTheCpuFromGivenPoints) {
+std::vector<std::string> attacks_with_a_start() {
+  std::vector<std::string> names = single_attacks();
+  std::erase_if(names, [](const std::string& name) {
+    return std::ranges::none_of(Registry<AttackEntry>::find(name)->params, &ParamSpec::file);
+  });
+  return names;
+}
+class StartedAttack : public EveryAttack {};
+INSTANTIATE_TEST_SUITE_P(Registered, StartedAttack, testing::ValuesIn(attacks_with_a_start()), by_name);
+
+TEST_P(StartedAttack, HasTheBitsOfTheCpu) {
   const Params params = with({{"steps", std::int64_t{2}}, {"start", std::string("file:test")}, {"full", true}});
-  if (!params.contains("start")) GTEST_SKIP() << "it has its own starting points";
   const DataSet data = float_data(3, 3, 5, 7, 0.f, 1.f, 3);
   std::vector<float> starts(data.floats.rbegin(), data.floats.rend());
   const std::vector<float> expected = attacked(cpu, data, params, starts);
