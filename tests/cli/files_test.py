@@ -128,7 +128,8 @@ class Attack(Case):
         self.trace(*attack, batch=64)
         self.assertEqual((self.dir / "trace.csv").read_bytes(), made)
 
-    def test_no_trace_unless_it_is_asked_for(self) -> None:
+    def test_no_trace_unless_it_is_asked_for_not_even_an_older_one(self) -> None:
+        write(self.dir / "trace.csv", "of another attack")
         self.attack("fgsm", "--epsilon", 0.05)
         self.assertEqual({path.name for path in self.dir.iterdir()}, {"adversarial.npy", "samples.csv", "witnesses.json"})
 
