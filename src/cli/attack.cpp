@@ -79,7 +79,7 @@ ExitCode attack(const Options& options, Params given) {
     const auto at = static_cast<std::size_t>(i);
     const SampleRow &before = clean.rows[at], &after = attacked.rows[at];
     const bool was_right = before.has(SampleRow::correct);
-    const bool success = was_right && after.has(SampleRow::fooled_final) && !after.has(SampleRow::undecided);
+    const bool success = is_witness(after);
     if (success) found.add(data, i, after.prediction, i);
     right += was_right ? 1 : 0;
     fooled += success ? 1 : 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "assay/attack.hpp"
 #include "assay/core/error.hpp"
@@ -170,10 +171,17 @@ PlanModel plan_model(const ModelSpec& spec, const std::string& sha256) {
 
 ModelSpec model_spec(const PlanModel& model, const std::filesystem::path& path) {
   ModelSpec spec{model.name, path, model.mean, model.std, {}, {}, model.sha256, model.fold, model.channels_last};
-  if (model.output.starts_with('"'))
-    spec.output = model.output.substr(1, model.output.size() - 2);
-  else if (!model.output.empty())
-    spec.output = std::int64_t{std::stoll(model.output)};
+  const std::string& output = model.output;
+  if (output.empty()) return spec;
+  std::int64_t index = 0;
+  const char* const end = output.data() + output.size();
+  if (const auto read = std::from_chars(output.data(), end, index); read.ec == std::errc{} && read.ptr == end)
+    spec.output = index;
+  else if (output.size() > 1 && output.front() == '"' && output.back() == '"')
+    spec.output = output.substr(1, output.size() - 2);
+  else
+    throw Error(ExitCode::input,
+                "found the output " + output + " of model '" + model.name + "', expected an index or a key in quotes");
   return spec;
 }
 

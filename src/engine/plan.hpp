@@ -24,7 +24,8 @@ struct PlanModel {
 };
 /// Of a model whose `fold` is decided (absent counts as false).
 PlanModel plan_model(const ModelSpec& spec, const std::string& sha256);
-/// And back, of the file at `path`, which must have that digest.
+/// And back, of the file at `path`, which must have that digest. Throws assay::Error (exit 65) for an output that
+/// plan_model didn't write.
 ModelSpec model_spec(const PlanModel& model, const std::filesystem::path& path);
 
 /// One row of the results: a model on the clean data (perturbation -1) or under one perturbation.

@@ -172,6 +172,19 @@ TEST_F(WitnessTest, OfNoImageAreNoFault) {
   EXPECT_EQ(model.passes().forward, 0u);
 }
 
+TEST_F(WitnessTest, NameTheModelAsItWasAsked) {
+  for (const char* output : {"", "0", "12", "\"logits\"", "\"\""}) {
+    claim.model.output = output;
+    const ModelSpec spec = model_spec(claim.model, "threshold.pt");
+    EXPECT_EQ(to_json(plan_model(spec, spec.sha256)), to_json(claim.model));
+    EXPECT_EQ(spec.path, "threshold.pt");
+  }
+  for (const char* output : {"1x", "logits", "\"", "\"logits", "99999999999999999999"}) {
+    claim.model.output = output;
+    EXPECT_ERROR(model_spec(claim.model, ""), ExitCode::input, HasSubstr("expected an index or a key in quotes"));
+  }
+}
+
 struct WitnessFile : WitnessTest {
   WitnessFile() : manifest(dir.path() / "witnesses" / "ab" / "abc.json"), points(manifest.parent_path() / "abc.npy") {
     write_witnesses(manifest, "abc.npy", claim);
