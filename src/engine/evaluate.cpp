@@ -277,6 +277,7 @@ static void advance_traced(const Exec& exec, const Attack& attack, const Pool& p
     if (!served(before, static_cast<std::int64_t>(r))) continue;
     trace.push_back({.sample = item[r].sample,
                      .item = item[r].number / static_cast<std::uint32_t>(pool.n),
+                     .query = static_cast<std::uint32_t>(trace.size()),
                      .target = attack.targets > 0 ? target[r] : kNoTarget,
                      .loss = one_loss ? loss[r] : std::numeric_limits<float>::quiet_NaN(),
                      .step = step[r]});
@@ -293,9 +294,9 @@ static void finish_trace(const Exec& exec, const Pool& pool, std::vector<TraceSt
       return one.item * pool.n + u > winner[static_cast<std::size_t>(u)];
     });
   const auto place = [](const TraceStep& one) { return std::pair(one.sample, one.item); };
-  std::ranges::stable_sort(trace, {}, place);
-  for (std::size_t i = 1; i < trace.size(); ++i)
-    if (place(trace[i]) == place(trace[i - 1])) trace[i].query = trace[i - 1].query + 1;
+  std::ranges::sort(trace, {}, [&](const TraceStep& one) { return std::pair(place(one), one.query); });
+  for (std::size_t i = 0; i < trace.size(); ++i)
+    trace[i].query = i > 0 && place(trace[i]) == place(trace[i - 1]) ? trace[i - 1].query + 1 : 0;
 }
 
 /// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and
