@@ -1,11 +1,11 @@
-// HSV with V + c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C. In closed
-// form: V = max(r, g, b), V' = clip(V + c), each channel times V' / V; black becomes gray V'.
+// HSV with V + c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C, Tiny-ImageNet-C and
+// CIFAR-10-C. In closed form: V = max(r, g, b), V' = clip(V + c), each channel times V' / V; black becomes gray V'.
 #include "corruptions/corruption_kernel.hpp"
 
 namespace assay {
 namespace {
 
-constexpr Severities kShift = {{.1, .2, .3, .4, .5}, {.05, .1, .15, .2, .3}};
+constexpr Severities<> kShift = {{.1, .2, .3, .4, .5}, {.1, .2, .3, .4, .5}, {.05, .1, .15, .2, .3}};
 
 struct Brightness {
   float shift;

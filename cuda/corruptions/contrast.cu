@@ -5,7 +5,7 @@
 namespace assay {
 namespace {
 
-constexpr Severities kFactor = {{.4, .3, .2, .1, .05}, {.75, .5, .4, .3, .15}};
+constexpr Severities<> kFactor = {{.4, .3, .2, .1, .05}, {.4, .3, .2, .1, .05}, {.75, .5, .4, .3, .15}};
 
 struct Contrast {
   float factor;

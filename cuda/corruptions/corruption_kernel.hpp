@@ -21,8 +21,9 @@ ASSAY_HD Quad<float> units(const Words4& words) {
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
-  float* out;    ///< 3 x H x W
-  float* draws;  ///< draws x 3 x H x W, or null
+  float* out;      ///< 3 x H x W
+  float* draws;    ///< draw_count, or null
+  float* scratch;  ///< scratch_count
   std::int64_t channels, h, w;
   std::uint64_t seed;
   std::uint32_t sample;
@@ -62,27 +63,30 @@ template <class C>
 struct CorruptionKernel {
   C corruption;
   CorruptionBatch batch;
-  int draws;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
     const Images<const std::uint8_t>& x = batch.images;
     const std::int64_t size = 3 * x.plane();
     corruption(team, CorruptionRow{x.data + r * x.dim(), batch.out + r * size,
-                                   batch.draws == nullptr ? nullptr : batch.draws + r * draws * size, x.c, x.h, x.w,
-                                   batch.seed, batch.sample[r]});
+                                   batch.draws == nullptr ? nullptr : batch.draws + r * batch.draw_count,
+                                   batch.scratch + team.slot(r) * batch.scratch_count, x.c, x.h, x.w, batch.seed,
+                                   batch.sample[r]});
   }
 };
 
 template <class C>
-void launch_corruption(const Exec& exec, const C& corruption, const CorruptionBatch& batch, int draws = 0) {
-  for_each_row(exec, batch.images.n, 3 * batch.images.plane(), CorruptionKernel<C>{corruption, batch, draws});
+void launch_corruption(const Exec& exec, const C& corruption, const CorruptionBatch& batch) {
+  for_each_row(exec, batch.images.n, 3 * batch.images.plane(), CorruptionKernel<C>{corruption, batch});
 }
 
-/// A constant for each severity, by table.
+/// The constants of each severity, by table.
+template <class T = double>
 struct Severities {
-  double c224[5], c32[5];
-  double at(const CorruptionArgs& args) const { return (args.table == Table::c32 ? c32 : c224)[args.severity - 1]; }
+  T c224[5], c64[5], c32[5];
+  const T& at(const CorruptionArgs& args) const {
+    return (args.table == Table::c32 ? c32 : args.table == Table::c64 ? c64 : c224)[args.severity - 1];
+  }
 };
 
 }  // namespace assay

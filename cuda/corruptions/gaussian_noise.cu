@@ -1,10 +1,10 @@
-// x + N(0, c): Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C.
+// x + N(0, c): Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C, Tiny-ImageNet-C and CIFAR-10-C.
 #include "corruptions/corruption_kernel.hpp"
 
 namespace assay {
 namespace {
 
-constexpr Severities kSigma = {{.08, .12, .18, .26, .38}, {.04, .06, .08, .09, .10}};
+constexpr Severities<> kSigma = {{.08, .12, .18, .26, .38}, {.04, .08, .12, .15, .18}, {.04, .06, .08, .09, .10}};
 
 struct GaussianNoise {
   float sigma;
@@ -27,9 +27,9 @@ struct GaussianNoise {
 
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const std::uint32_t stream = stream_id("corruption", "gaussian_noise", args.severity, -1, "normal");
-  launch_corruption(exec, GaussianNoise{static_cast<float>(kSigma.at(args)), stream}, batch, 1);
+  launch_corruption(exec, GaussianNoise{static_cast<float>(kSigma.at(args)), stream}, batch);
 }
-ASSAY_CORRUPTION("gaussian_noise", "adds normal noise", {"normal"}, apply);
+ASSAY_CORRUPTION("gaussian_noise", "adds normal noise", {{"normal"}}, apply);
 
 }  // namespace
 }  // namespace assay

@@ -1,11 +1,12 @@
 // Salt and pepper: Hendrycks & Dietterich 2019, arXiv:1903.12261 (scikit-image's random_noise, mode s&p): a value is
-// replaced where U <= c, by 1 where U' <= 0.5 and by 0 elsewhere. Constants of ImageNet-C and CIFAR-10-C.
+// replaced where U <= c, by 1 where U' <= 0.5 and by 0 elsewhere. Constants of ImageNet-C, Tiny-ImageNet-C and
+// CIFAR-10-C.
 #include "corruptions/corruption_kernel.hpp"
 
 namespace assay {
 namespace {
 
-constexpr Severities kAmount = {{.03, .06, .09, .17, .27}, {.01, .02, .03, .05, .07}};
+constexpr Severities<> kAmount = {{.03, .06, .09, .17, .27}, {.01, .02, .05, .08, .14}, {.01, .02, .03, .05, .07}};
 
 struct ImpulseNoise {
   float amount;
@@ -30,9 +31,9 @@ struct ImpulseNoise {
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const std::uint32_t flip = stream_id("corruption", "impulse_noise", args.severity, -1, "flip");
   const std::uint32_t salt = stream_id("corruption", "impulse_noise", args.severity, -1, "salt");
-  launch_corruption(exec, ImpulseNoise{static_cast<float>(kAmount.at(args)), flip, salt}, batch, 2);
+  launch_corruption(exec, ImpulseNoise{static_cast<float>(kAmount.at(args)), flip, salt}, batch);
 }
-ASSAY_CORRUPTION("impulse_noise", "salt and pepper", {"flip", "salt"}, apply);
+ASSAY_CORRUPTION("impulse_noise", "salt and pepper", {{"flip"}, {"salt"}}, apply);
 
 }  // namespace
 }  // namespace assay

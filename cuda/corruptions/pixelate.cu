@@ -6,7 +6,7 @@
 namespace assay {
 namespace {
 
-constexpr Severities kScale = {{.6, .5, .4, .3, .25}, {.95, .9, .85, .75, .65}};
+constexpr Severities<> kScale = {{.6, .5, .4, .3, .25}, {.9, .8, .7, .6, .5}, {.95, .9, .85, .75, .65}};
 
 /// Which inputs one output of a shrinking BOX pass averages: [first, first + count), all with equal weights.
 struct Window {

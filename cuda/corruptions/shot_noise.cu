@@ -1,6 +1,6 @@
-// Poisson(c x) / c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C and CIFAR-10-C.
-// The Poisson number is the inverse CDF of one uniform, so that it can be replayed. A pixel has 256 values, hence 256
-// rates c v / 255: their CDFs are a table, in units of the uniform's 2^-24.
+// Poisson(c x) / c: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C, Tiny-ImageNet-C and
+// CIFAR-10-C. The Poisson number is the inverse CDF of one uniform, so that it can be replayed. A pixel has 256 values,
+// hence 256 rates c v / 255: their CDFs are a table, in units of the uniform's 2^-24.
 #include <cmath>
 
 #include "corruptions/corruption_kernel.hpp"
@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-constexpr Severities kRate = {{60, 25, 12, 5, 3}, {500, 250, 100, 75, 50}};
+constexpr Severities<> kRate = {{60, 25, 12, 5, 3}, {250, 100, 50, 30, 15}, {500, 250, 100, 75, 50}};
 
 // constants: for each level v, at 2 v: where its thresholds begin, and the number that the first one stands for; at
 // 512: the end of the last. Then the thresholds: the smallest m with m 2^-24 >= CDF(k), for k = first, first + 1, ...
@@ -16,10 +16,10 @@ constexpr int kLevels = 256;
 constexpr std::uint32_t kHeader = 2 * kLevels + 1;
 constexpr double kUnits = 16777216.0;
 
-std::vector<std::uint32_t> constants(const CorruptionArgs& args) {
+std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   std::vector<std::uint32_t> table(kHeader);
   for (std::uint32_t level = 0; level < kLevels; ++level) {
-    const double rate = kRate.at(args) * level / 255.0;
+    const double rate = kRate.at(of.args) * level / 255.0;
     const auto mode = static_cast<int>(rate);
     // Twelve standard deviations hold all but far less than 2^-24 on both sides for every rate up to 500.
     const int reach = static_cast<int>(12.0 * std::sqrt(rate)) + 24, first = mode > reach ? mode - reach : 0;
@@ -74,9 +74,9 @@ struct ShotNoise {
 
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const std::uint32_t stream = stream_id("corruption", "shot_noise", args.severity, -1, "uniform");
-  launch_corruption(exec, ShotNoise{batch.constants, static_cast<float>(kRate.at(args)), stream}, batch, 1);
+  launch_corruption(exec, ShotNoise{batch.constants, static_cast<float>(kRate.at(args)), stream}, batch);
 }
-ASSAY_CORRUPTION("shot_noise", "replaces each value by a Poisson count", {"uniform"}, apply, constants);
+ASSAY_CORRUPTION("shot_noise", "replaces each value by a Poisson count", {{"uniform"}}, apply, constants);
 
 }  // namespace
 }  // namespace assay

@@ -8,8 +8,8 @@
 
 namespace assay {
 
-/// Constants of a corruption by image size: those of ImageNet-C (224) and of CIFAR-10-C (32).
-enum class Table { c32 = 32, c224 = 224 };
+/// Constants of a corruption by image size: those of ImageNet-C (224), Tiny-ImageNet-C (64) and CIFAR-10-C (32).
+enum class Table { c32 = 32, c64 = 64, c224 = 224 };
 
 /// One batch to corrupt. Images are uint8, N x C x H x W with C = 1 or 3; a single channel is read as three equal ones.
 /// `out` is N x 3 x H x W float in [0, 1], not yet quantised.
@@ -18,7 +18,10 @@ struct CorruptionBatch {
   float* out = nullptr;
   const std::uint32_t* sample = nullptr;     ///< n data-set indices, on the device
   const std::uint32_t* constants = nullptr;  ///< what `constants` below returned, on the device
-  float* draws = nullptr;                    ///< optional: n x draws_per_element x 3 x H x W, what was drawn
+  float* draws = nullptr;                    ///< optional: n x draw_count, what was drawn, one kind after the other
+  std::int64_t draw_count = 0;
+  float* scratch = nullptr;  ///< scratch_slots x scratch_count, 64-byte aligned
+  std::int64_t scratch_count = 0;
   std::uint64_t seed = 0;
 };
 
@@ -28,17 +31,56 @@ struct CorruptionArgs {
   bool operator==(const CorruptionArgs&) const = default;
 };
 
+/// What a corruption's helpers for one severity go by: its constants and the size of the images.
+struct CorruptionShape {
+  CorruptionArgs args;
+  std::int64_t h = 0, w = 0;
+  bool operator==(const CorruptionShape&) const = default;
+};
+
+/// One kind of random value that a corruption draws: "normal", "uniform" ...
+struct DrawKind {
+  std::string name;
+  /// The shape of an image's values; null: 3 x H x W.
+  std::vector<std::int64_t> (*shape)(const CorruptionShape&) = nullptr;
+
+  std::vector<std::int64_t> shape_of(const CorruptionShape& of) const {
+    return shape == nullptr ? std::vector<std::int64_t>{3, of.h, of.w} : shape(of);
+  }
+  std::int64_t count(const CorruptionShape& of) const {
+    std::int64_t values = 1;
+    for (const std::int64_t side : shape_of(of)) values *= side;
+    return values;
+  }
+};
+
 /// One ImageNet-C corruption (Hendrycks & Dietterich 2019, arXiv:1903.12261).
 struct Corruption {
   std::string about;
-  /// What `draws` holds, one name for each value drawn an element ("normal", "uniform" ...); empty: deterministic.
-  std::vector<std::string> draws;
+  /// What `draws` holds; empty: deterministic.
+  std::vector<DrawKind> draws;
   /// Queues the corruption of one batch on exec; allocates nothing, waits for nothing.
   void (*apply)(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) = nullptr;
   /// Optional lookup table, computed once on the host.
-  std::vector<std::uint32_t> (*constants)(const CorruptionArgs& args) = nullptr;
+  std::vector<std::uint32_t> (*constants)(const CorruptionShape& of) = nullptr;
+  /// Floats of working memory that an image needs while it is corrupted; null: none.
+  std::int64_t (*scratch)(const CorruptionShape& of) = nullptr;
+  int min_side = 1;          ///< smaller images are refused
+  bool needs_color = false;  ///< images of one channel are refused
   std::string source = "Hendrycks & Dietterich 2019, arXiv:1903.12261";
+
+  std::int64_t draw_count(const CorruptionShape& of) const {
+    std::int64_t values = 0;
+    for (const DrawKind& kind : draws) values += kind.count(of);
+    return values;
+  }
+  /// Rounded up to whole cache lines.
+  std::int64_t scratch_count(const CorruptionShape& of) const {
+    return scratch == nullptr ? 0 : (scratch(of) + 15) / 16 * 16;
+  }
 };
+/// How many images are worked on at once: those of the batch, on the CPU one a thread.
+std::int64_t scratch_slots(const Exec& exec, std::int64_t n);
 #define ASSAY_CORRUPTION(name, ...)                                     \
   const ::assay::Registry<::assay::Corruption>::Add assay_corruption_ { \
     name, ::assay::Corruption {                                         \
@@ -46,8 +88,8 @@ struct Corruption {
     }                                                                   \
   }
 
-/// "auto", "32" or "224" for images with this longer side; throws assay::Error (exit 2) for sizes whose constants are
-/// not here (49 to 144: Tiny-ImageNet-C's) unless a table is named.
+/// "auto", "32", "64" or "224" for images with this longer side: up to 48, up to 144, longer. Throws assay::Error (exit
+/// 2) for another name.
 Table choose_table(const std::string& name, std::int64_t side);
 
 }  // namespace assay

@@ -56,8 +56,11 @@ ExitCode corrupt(const Options& options) {
   const std::vector<std::uint16_t> labels(data.labels.begin() + request.lo, data.labels.begin() + request.hi);
   write("labels.npy", "<u2", {n}, labels);
   if (options.floats) write("float.npy", "<f4", shape, channels_last(images.floats, data.c, data.h * data.w));
-  for (const auto& [name, values] : images.draws)
-    write("draws/" + name + ".npy", "<f4", {n, 3, data.h, data.w}, values);
+  for (const auto& [name, drawn] : images.draws) {
+    std::vector<std::int64_t> drawn_shape = drawn.shape;
+    drawn_shape.insert(drawn_shape.begin(), n);
+    write("draws/" + name + ".npy", "<f4", drawn_shape, drawn.values);
+  }
   const int table = static_cast<int>(request.args.table);
   if (options.json)
     print_json({{"schema", 1},
@@ -83,7 +86,8 @@ Verb add_corrupt(CLI::App& app) {
   verb->add_option("name", options->name, "a corruption, see `assay list corruptions`")->required();
   verb->add_option("--severity", options->severity, "1 (mild) to 5 (severe)")->required();
   verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
-  verb->add_option("--table", options->table, "constants: auto (by size), 32 (CIFAR-10-C) or 224 (ImageNet-C)");
+  verb->add_option("--table", options->table,
+                   "constants: auto (by size), 32 (CIFAR-10-C), 64 (Tiny-ImageNet-C) or 224 (ImageNet-C)");
   verb->add_option("--seed", options->seed, "same seed, same images")->check(CLI::Range(std::int64_t{0}, kMost));
   CLI::Option* limit = verb->add_option("--limit", options->limit, "only the first images");
   limit->check(CLI::Range(std::int64_t{1}, kMost));
@@ -91,7 +95,7 @@ Verb add_corrupt(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{0}, kMost))
       ->excludes(limit);
   verb->add_flag("--float", options->floats, "also float.npy: float32 in [0, 1] before quantisation");
-  verb->add_flag("--dump-draws", options->draws, "also draws/*.npy: what was drawn, N x 3 x H x W");
+  verb->add_flag("--dump-draws", options->draws, "also draws/*.npy: what was drawn, mostly N x 3 x H x W");
   add_device_options(*verb, options->device);
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return corrupt(*options); }};

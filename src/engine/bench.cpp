@@ -42,12 +42,14 @@ struct Bench {
     for (const std::int64_t side : {c, h, w}) shape += "x" + std::to_string(side);
     for (const auto& [name, entry] : Registry<Corruption>::all()) {
       if (!wanted("corruption", name, shape)) continue;
-      const LoadedCorruption corruption(exec, name, {3, std::max(h, w) < 100 ? Table::c32 : Table::c224});
+      if (std::min(h, w) < entry.min_side) continue;
+      const LoadedCorruption corruption(exec, name, {{3, choose_table("auto", std::max(h, w))}, h, w}, n);
       const auto bytes =
           filled<std::uint8_t>(exec, size, [](std::uint32_t bits) { return static_cast<std::uint8_t>(bits); });
       const auto sample = filled<std::uint32_t>(exec, n, [](std::uint32_t bits) { return bits; });
       const Buffer<float> out(exec, rgb);
-      const CorruptionBatch batch{{bytes.data(), n, c, h, w}, out.data(), sample.data(), nullptr, nullptr, 1};
+      const CorruptionBatch batch{
+          .images = {bytes.data(), n, c, h, w}, .out = out.data(), .sample = sample.data(), .seed = 1};
       time("corruption", name, shape, size + 4 * rgb, [&](int) { corruption.apply(exec, batch); });
     }
     for (const auto& [name, entry] : Registry<AttackEntry>::all()) {

@@ -105,9 +105,9 @@ const std::vector<ParamSpec>& corruption_params() {
       {.name = "severity", .type = ParamType::integer, .about = "1 (mild) to 5 (severe)", .min = 1, .max = 5},
       {.name = "table",
        .type = ParamType::text,
-       .about = "constants of CIFAR-10-C (32) or ImageNet-C (224); auto: by image size",
+       .about = "constants of CIFAR-10-C (32), Tiny-ImageNet-C (64) or ImageNet-C (224); auto: by image size",
        .fallback = "auto",
-       .choices = {"auto", "32", "224"}},
+       .choices = {"auto", "32", "64", "224"}},
   };
   return params;
 }

@@ -1,5 +1,7 @@
 #include "engine/corrupt.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "assay/core/buffer.hpp"
@@ -10,27 +12,42 @@
 
 namespace assay {
 
-CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
-                               const StopFlag& stop) {
+void check_images(const std::string& name, const DataSet& data) {
+  const Corruption& entry = *Registry<Corruption>::find(name);
   if (data.bytes.empty())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
+  if (std::min(data.h, data.w) < entry.min_side)
+    throw Error(ExitCode::input, fmt::format("{} needs images of at least {} x {}, but those of '{}' have {} x {}",
+                                             name, entry.min_side, entry.min_side, data.name, data.h, data.w));
+  if (entry.needs_color && data.c != 3)
+    throw Error(ExitCode::input,
+                fmt::format("{} needs images of three channels, but those of '{}' have {}", name, data.name, data.c));
+}
+
+CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
+                               const StopFlag& stop) {
+  check_images(request.name, data);
   constexpr std::int64_t kBatch = 64;
-  const LoadedCorruption corruption(exec, request.name, request.args);
+  const CorruptionShape shape{request.args, data.h, data.w};
+  const LoadedCorruption corruption(exec, request.name, shape, kBatch);
   const Corruption& entry = corruption.entry();
-  const std::int64_t dim = data.dim(), rgb = 3 * data.h * data.w, kinds = static_cast<std::int64_t>(entry.draws.size());
+  const std::int64_t dim = data.dim(), rgb = 3 * data.h * data.w, drawn_each = corruption.draw_count();
   const std::int64_t n = request.hi - request.lo;
   const Buffer<std::uint32_t> sample(exec, kBatch);
   const Buffer<std::uint8_t> clean(exec, kBatch * dim), corrupted(exec, kBatch * dim);
   const Buffer<float> real(exec, kBatch * rgb), gray(exec, request.floats ? kBatch * dim : 0);
-  const Buffer<float> draws(exec, request.draws ? kBatch * kinds * rgb : 0);
+  const Buffer<float> draws(exec, request.draws ? kBatch * drawn_each : 0);
 
   CorruptedImages out;
   out.bytes.resize(static_cast<std::size_t>(n * dim));
   if (request.floats) out.floats.resize(out.bytes.size());
   std::vector<float> drawn(static_cast<std::size_t>(draws.size()));
-  for (const std::string& name : entry.draws)
-    if (request.draws) out.draws[name].reserve(static_cast<std::size_t>(n * rgb));
+  if (request.draws)
+    for (const DrawKind& kind : entry.draws) {
+      out.draws[kind.name].shape = kind.shape_of(shape);
+      out.draws[kind.name].values.reserve(static_cast<std::size_t>(n * kind.count(shape)));
+    }
   for (std::int64_t first = request.lo; first < request.hi; first += kBatch) {
     if (stop) throw Interrupted{};
     const std::int64_t rows = std::min(kBatch, request.hi - first);
@@ -50,13 +67,15 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
       export_images(exec, out.floats.data() + at, one ? gray.data() : real.data(),
                     static_cast<std::size_t>(rows * dim) * sizeof(float));
     }
-    if (request.draws && kinds > 0) {
-      export_images(exec, drawn.data(), draws.data(), static_cast<std::size_t>(rows * kinds * rgb) * sizeof(float));
+    if (request.draws && drawn_each > 0) {
+      export_images(exec, drawn.data(), draws.data(), static_cast<std::size_t>(rows * drawn_each) * sizeof(float));
+      const float* from = drawn.data();
       for (std::int64_t r = 0; r < rows; ++r)
-        for (std::int64_t k = 0; k < kinds; ++k) {
-          const float* from = drawn.data() + (r * kinds + k) * rgb;
-          auto& to = out.draws[entry.draws[static_cast<std::size_t>(k)]];
-          to.insert(to.end(), from, from + rgb);
+        for (const DrawKind& kind : entry.draws) {
+          std::vector<float>& to = out.draws[kind.name].values;
+          const std::int64_t count = kind.count(shape);
+          to.insert(to.end(), from, from + count);
+          from += count;
         }
     }
   }

@@ -18,15 +18,25 @@ struct CorruptRequest {
   bool floats = false, draws = false;
 };
 
-/// Corrupted samples on the host. C is the data's.
-struct CorruptedImages {
-  std::vector<std::uint8_t> bytes;                  ///< n x C x H x W
-  std::vector<float> floats;                        ///< n x C x H x W before quantisation (gray: luma), when asked for
-  std::map<std::string, std::vector<float>> draws;  ///< n x 3 x H x W each, when asked for
+/// Values of one kind that were drawn for n images, n x shape.
+struct DrawnValues {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+  bool operator==(const DrawnValues&) const = default;
 };
 
-/// Corrupts samples of `data` exactly as a sweep does. Throws assay::Error (exit 65) for data without uint8 images, and
-/// Interrupted.
+/// Corrupted samples on the host. C is the data's.
+struct CorruptedImages {
+  std::vector<std::uint8_t> bytes;           ///< n x C x H x W
+  std::vector<float> floats;                 ///< n x C x H x W before quantisation (gray: luma), when asked for
+  std::map<std::string, DrawnValues> draws;  ///< by name, when asked for
+};
+
+/// Throws assay::Error (exit 65) where the images are not uint8, smaller than the corruption needs or without the
+/// colour that it needs.
+void check_images(const std::string& name, const DataSet& data);
+
+/// Corrupts samples of `data` exactly as a sweep does. Throws as check_images does, and Interrupted.
 CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
                                const StopFlag& stop);
 

@@ -26,7 +26,7 @@ double seconds_since(Clock::time_point began) {
 }
 
 Table table_of(const Perturbation& corruption) {
-  return text_param(corruption.params, "table") == "32" ? Table::c32 : Table::c224;
+  return choose_table(text_param(corruption.params, "table"), 0);
 }
 
 }  // namespace
@@ -180,8 +180,9 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   if (work.rows.size() < models.size()) work.rows.resize(models.size());
   for (std::size_t m = 0; m < models.size(); ++m) work.hold(exec_, work.rows[m], hi - lo + kFewestRows);
   if (corruption != nullptr) {
-    const CorruptionArgs args{static_cast<int>(integer_param(corruption->params, "severity")), table_of(*corruption)};
-    if (!work.corruption.is(corruption->name, args)) work.corruption = {exec_, corruption->name, args};
+    const CorruptionShape shape{
+        {static_cast<int>(integer_param(corruption->params, "severity")), table_of(*corruption)}, data_.h, data_.w};
+    if (!work.corruption.is(corruption->name, shape)) work.corruption = {exec_, corruption->name, shape, batch_};
     work.hold(exec_, work.clean, batch_ * data_.dim());
     work.hold(exec_, work.corrupted, batch_ * data_.dim());
     work.hold(exec_, work.real, batch_ * 3 * data_.h * data_.w);

@@ -8,32 +8,40 @@
 
 namespace assay {
 
-/// A registered corruption at one severity, its constants on the device.
+/// A registered corruption at one severity for images of one size, its constants and working memory on the device.
 class LoadedCorruption {
  public:
   LoadedCorruption() = default;
-  LoadedCorruption(const Exec& exec, const std::string& name, const CorruptionArgs& args)
-      : entry_(Registry<Corruption>::find(name)), args_(args) {
+  /// For batches of up to n images.
+  LoadedCorruption(const Exec& exec, const std::string& name, const CorruptionShape& shape, std::int64_t n)
+      : entry_(Registry<Corruption>::find(name)),
+        shape_(shape),
+        scratch_(exec, scratch_slots(exec, n) * entry_->scratch_count(shape)) {
     if (entry_->constants == nullptr) return;
-    const std::vector<std::uint32_t> host = entry_->constants(args);
+    const std::vector<std::uint32_t> host = entry_->constants(shape);
     constants_ = {exec, static_cast<std::int64_t>(host.size())};
     upload(exec, constants_.data(), host.data(), host.size() * sizeof(host[0]));
   }
 
-  bool is(const std::string& name, const CorruptionArgs& args) const {
-    return entry_ != nullptr && entry_ == Registry<Corruption>::find(name) && args_ == args;
+  bool is(const std::string& name, const CorruptionShape& shape) const {
+    return entry_ != nullptr && entry_ == Registry<Corruption>::find(name) && shape_ == shape;
   }
   const Corruption& entry() const { return *entry_; }
-  /// Queues the corruption of a batch, whose `constants` are filled in here.
+  std::int64_t draw_count() const { return entry_->draw_count(shape_); }
+  /// Queues the corruption of a batch, where constants, scratch and draw_count are filled in here.
   void apply(const Exec& exec, CorruptionBatch batch) const {
     batch.constants = constants_.data();
-    entry_->apply(exec, args_, batch);
+    batch.scratch = scratch_.data();
+    batch.scratch_count = entry_->scratch_count(shape_);
+    batch.draw_count = draw_count();
+    entry_->apply(exec, shape_.args, batch);
   }
 
  private:
   const Corruption* entry_ = nullptr;
-  CorruptionArgs args_;
+  CorruptionShape shape_;
   Buffer<std::uint32_t> constants_;
+  Buffer<float> scratch_;
 };
 
 }  // namespace assay

@@ -10,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr Published kShift = {{.05, .1, .15, .2, .3}, {.1, .2, .3, .4, .5}};
+constexpr Published kShift = {{.05, .1, .15, .2, .3}, {.1, .2, .3, .4, .5}, {.1, .2, .3, .4, .5}};
 
 /// To hue (in sixths), saturation and value, and back with another value; by the textbook (Smith 1978), in double.
 std::array<double, 3> with_value(const std::array<double, 3>& rgb, double shift) {

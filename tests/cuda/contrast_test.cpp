@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-constexpr Published kFactor = {{.75, .5, .4, .3, .15}, {.4, .3, .2, .1, .05}};
+constexpr Published kFactor = {{.75, .5, .4, .3, .15}, {.4, .3, .2, .1, .05}, {.4, .3, .2, .1, .05}};
 
 TEST(Contrast, IsTheFormulaInDouble) {
   ByteImages images = noise_images(3, 3, 19, 17);

@@ -1,9 +1,11 @@
 #pragma once
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "assay/core/buffer.hpp"
 #include "assay/corruption.hpp"
 #include "images.hpp"
 
@@ -11,7 +13,7 @@ namespace assay {
 
 struct Corrupted {
   std::vector<float> out;    ///< n x 3 x H x W
-  std::vector<float> draws;  ///< n x kinds x 3 x H x W
+  std::vector<float> draws;  ///< n x kinds x values
 };
 
 struct CorruptOptions {
@@ -29,26 +31,33 @@ inline Corrupted corrupt(const std::string& name, const CorruptionArgs& args, co
     sample.resize(static_cast<std::size_t>(images.n));
     std::iota(sample.begin(), sample.end(), 0u);
   }
+  const CorruptionShape shape{args, images.h, images.w};
   const std::vector<std::uint32_t> constants =
-      entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(args);
+      entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(shape);
   const auto size = static_cast<std::size_t>(images.n * 3 * images.h * images.w);
   constexpr float kUnwritten = std::numeric_limits<float>::quiet_NaN();
+  const auto drawn = static_cast<std::size_t>(entry.draw_count(shape));
   Corrupted result{std::vector<float>(size, kUnwritten),
-                   std::vector<float>(options.record ? size * entry.draws.size() : 0, kUnwritten)};
+                   std::vector<float>(options.record ? static_cast<std::size_t>(images.n) * drawn : 0, kUnwritten)};
+  const Buffer<float> scratch({}, scratch_slots({}, images.n) * entry.scratch_count(shape));
+  std::fill_n(scratch.data(), scratch.size(), kUnwritten);
   entry.apply({}, args,
-              {{images.data.data(), images.n, images.c, images.h, images.w},
-               result.out.data(),
-               sample.data(),
-               constants.data(),
-               options.record ? result.draws.data() : nullptr,
-               options.seed});
+              {.images = {images.data.data(), images.n, images.c, images.h, images.w},
+               .out = result.out.data(),
+               .sample = sample.data(),
+               .constants = constants.data(),
+               .draws = options.record ? result.draws.data() : nullptr,
+               .draw_count = static_cast<std::int64_t>(drawn),
+               .scratch = scratch.data(),
+               .scratch_count = entry.scratch_count(shape),
+               .seed = options.seed});
   return result;
 }
 
-/// Every severity of both tables.
+/// Every severity of every table.
 inline std::vector<CorruptionArgs> all_args() {
   std::vector<CorruptionArgs> all;
-  for (const Table table : {Table::c32, Table::c224})
+  for (const Table table : {Table::c32, Table::c64, Table::c224})
     for (int severity = 1; severity <= 5; ++severity) all.push_back({severity, table});
   return all;
 }
@@ -58,8 +67,10 @@ inline std::string text(const CorruptionArgs& args) {
 
 /// A constant for each severity of each table, as published.
 struct Published {
-  double c32[5], c224[5];
-  double at(const CorruptionArgs& args) const { return (args.table == Table::c32 ? c32 : c224)[args.severity - 1]; }
+  double c32[5], c64[5], c224[5];
+  double at(const CorruptionArgs& args) const {
+    return (args.table == Table::c32 ? c32 : args.table == Table::c64 ? c64 : c224)[args.severity - 1];
+  }
 };
 
 }  // namespace assay

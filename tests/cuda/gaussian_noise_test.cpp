@@ -9,7 +9,7 @@
 namespace assay {
 namespace {
 
-constexpr Published kSigma = {{.04, .06, .08, .09, .10}, {.08, .12, .18, .26, .38}};
+constexpr Published kSigma = {{.04, .06, .08, .09, .10}, {.04, .08, .12, .15, .18}, {.08, .12, .18, .26, .38}};
 
 TEST(GaussianNoise, AddsWhatItDrewTimesThePublishedSigma) {
   const ByteImages images = noise_images(2, 3, 9, 7);

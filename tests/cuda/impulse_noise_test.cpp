@@ -7,7 +7,7 @@
 namespace assay {
 namespace {
 
-constexpr Published kAmount = {{.01, .02, .03, .05, .07}, {.03, .06, .09, .17, .27}};
+constexpr Published kAmount = {{.01, .02, .03, .05, .07}, {.01, .02, .05, .08, .14}, {.03, .06, .09, .17, .27}};
 
 TEST(ImpulseNoise, ReplacesThePublishedShareHalfByWhiteHalfByBlack) {
   for (const CorruptionArgs& args : all_args()) {

@@ -10,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr Published kRate = {{500, 250, 100, 75, 50}, {60, 25, 12, 5, 3}};
+constexpr Published kRate = {{500, 250, 100, 75, 50}, {250, 100, 50, 30, 15}, {60, 25, 12, 5, 3}};
 
 double pmf(double rate, int k) {
   return std::exp(k * std::log(rate) - rate - std::lgamma(k + 1.0));

@@ -10,6 +10,7 @@
 #include "device/device.hpp"
 #include "device/linear_model.hpp"
 #include "engine/evaluate.hpp"
+#include "engine/loaded_corruption.hpp"
 #include "images.hpp"
 #include "registered.hpp"
 
@@ -71,25 +72,22 @@ TEST_P(EveryCorruption, HasTheBitsOfTheCpu) {
     const auto size = static_cast<std::size_t>(n * 3 * h * w);
     std::vector<std::uint32_t> sample(static_cast<std::size_t>(n));
     std::iota(sample.begin(), sample.end(), 40u);
-    const CorruptionArgs args{3, Table::c32};
+    const CorruptionShape shape{{3, Table::c32}, h, w};
+    const auto drawn = static_cast<std::size_t>(n * entry.draw_count(shape));
     const auto run = [&](const Exec& exec) {
       const Held<std::uint8_t> bytes(exec, images.data), corrupted(exec, std::vector<std::uint8_t>(images.data.size()));
       const Held<std::uint32_t> numbers(exec, sample);
-      const std::vector<std::uint32_t> table =
-          entry.constants == nullptr ? std::vector<std::uint32_t>{} : entry.constants(args);
-      const Held<std::uint32_t> constants(exec, table);
+      const LoadedCorruption corruption(exec, GetParam(), shape, n);
       const Held<float> out(exec, std::vector<float>(size)), pixels(exec, std::vector<float>(images.data.size()));
-      const Held<float> draws(exec, std::vector<float>(size * entry.draws.size()));
-      entry.apply(exec, args,
-                  {{bytes.data(), n, c, h, w},
-                   out.data(),
-                   numbers.data(),
-                   table.empty() ? nullptr : constants.data(),
-                   entry.draws.empty() ? nullptr : draws.data(),
-                   11});
+      const Held<float> draws(exec, std::vector<float>(drawn));
+      corruption.apply(exec, {.images = {bytes.data(), n, c, h, w},
+                              .out = out.data(),
+                              .sample = numbers.data(),
+                              .draws = drawn == 0 ? nullptr : draws.data(),
+                              .seed = 11});
       quantise(exec, out.data(), {corrupted.data(), n, c, h, w}, pixels.data());
       std::vector<float> all = out.fetch();
-      if (!entry.draws.empty())
+      if (drawn > 0)
         for (const float v : draws.fetch()) all.push_back(v);
       for (const float v : pixels.fetch()) all.push_back(v);
       for (const std::uint8_t v : corrupted.fetch()) all.push_back(v);

@@ -485,18 +485,18 @@ TEST_F(ReadSweep, SeverityIsFrom1To5) {
                  HasSubstr("must be between 1 and 5"));
   }
 }
-TEST_F(ReadSweep, TablesAreTheThreeChoices) {
-  for (const char* table : {"auto", "32", "224"}) {
+TEST_F(ReadSweep, TablesAreTheFourChoices) {
+  for (const char* table : {"auto", "32", "64", "224"}) {
     EXPECT_EQ(only(std::string("[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = '") + table + "'")
                   .params.at("table"),
               Param(table));
   }
-  EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = '64'"),
-               HasSubstr("table = \"64\": not a choice"));
+  EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = '65'"),
+               HasSubstr("table = \"65\": not a choice"));
 }
 TEST_F(ReadSweep, ATableIsAText) {
   EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = 32"),
-               HasSubstr("table = 32: a text, one of \"auto\", \"32\", \"224\", is expected"));
+               HasSubstr("table = 32: a text, one of \"auto\", \"32\", \"64\", \"224\", is expected"));
 }
 
 TEST_F(ReadSweep, AnUnknownParameterGetsTheNearestKey) {

@@ -1,4 +1,6 @@
 #pragma once
+#include <omp.h>
+
 #include <algorithm>
 #include <type_traits>
 
@@ -66,6 +68,15 @@ ASSAY_HD void scatter(T* at, const Quad<T>& quad, std::int64_t count) {
 /// The CPU's team: one thread, plain loops that the compiler vectorises.
 class SerialTeam {
  public:
+  /// Which working memory row r may use while it runs: the thread's.
+  ASSAY_HD static std::int64_t slot(std::int64_t) {
+#if defined(__CUDA_ARCH__)
+    return 0;
+#else
+    return omp_get_thread_num();
+#endif
+  }
+
   /// f(i) for i in [0, n).
   template <class F>
   ASSAY_HD void each(std::int64_t n, const F& f) const {
@@ -156,6 +167,8 @@ template <class Block>
 class BlockTeam {
  public:
   __device__ explicit BlockTeam(const Block& block) : block_(block) {}
+
+  __device__ static std::int64_t slot(std::int64_t r) { return r; }
 
   template <class F>
   __device__ void each(std::int64_t n, const F& f) {
