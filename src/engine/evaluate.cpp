@@ -53,7 +53,7 @@ struct Evaluator::Workspace {
   Buffer<std::int16_t> failed, fell;
   Buffer<SampleRow> clean_rows, level_rows;
   Buffer<std::uint8_t> visited;
-  Buffer<std::uint16_t> rank;
+  Buffer<std::uint16_t> rank, goal;
   Buffer<float> points;
   Buffer<PoolCounts> counts;
   // and the lanes
@@ -233,7 +233,7 @@ static int rounds_of(const Attack& attack) {
 
 /// What the model says of the clean images: where every sample of the pool begins. With a loss, its gradients there
 /// too.
-void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) {
+void Evaluator::clean_samples(const Pool& pool, Aim aim, const Loss* loss, Model& model) {
   Workspace& work = *work_;
   float* pixels = work.pixels.data();
   std::uint16_t* label = work.label.data();
@@ -246,8 +246,10 @@ void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) 
     const std::int64_t rows = std::min(batch_, hi - first);
     begin_samples(exec_, pool, first - pool.lo, rows, pixels);
     if (pool.ranks > 0) rank_targets(exec_, pool, first - pool.lo, rows, model.classes(), logits, label);
+    if (aim) aim_samples(exec_, pool, aim, first - pool.lo, n, model.classes(), logits, label);
     if (loss != nullptr) {
-      loss->evaluate(exec_, {n, model.classes(), logits, label, nullptr, work.value.data(), work.cotangent.data()});
+      const std::uint16_t* const target = aim ? pool.goal + (first - pool.lo) : nullptr;
+      loss->evaluate(exec_, {n, model.classes(), logits, label, target, work.value.data(), work.cotangent.data()});
       begin_gradients(exec_, pool, first - pool.lo, rows, model.vjp(exec_, work.cotangent.data()));
     }
   }
@@ -278,7 +280,7 @@ static void advance_traced(const Exec& exec, const Attack& attack, const Pool& p
     trace.push_back({.sample = item[r].sample,
                      .item = item[r].number / static_cast<std::uint32_t>(pool.n),
                      .query = static_cast<std::uint32_t>(trace.size()),
-                     .target = attack.targets > 0 ? target[r] : kNoTarget,
+                     .target = attack.targets > 0 || attack.aim ? target[r] : kNoTarget,
                      .loss = one_loss ? loss[r] : std::numeric_limits<float>::quiet_NaN(),
                      .step = step[r]});
   }
@@ -480,6 +482,8 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   pool.points = hold(work.points, n * dim);
   pool.ranks = ranks;
   pool.rank = hold(work.rank, n * ranks);
+  const Aim aim = levels.front().attacks.front()->aim;
+  if (aim) pool.goal = hold(work.goal, n + kFewestRows);
   if (clean_loss != nullptr) pool.gradients = hold(work.clean_gradients, n * dim);
   const std::uint32_t* const streams = streams_of(levels.front().attacks);
   pool.full = full;
@@ -525,6 +529,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   lanes.row = hold(work.lane_row, batch_);
   lanes.take = hold(work.take, batch_);
   lanes.from = hold(work.from, batch_);
+  lanes.aimed = static_cast<bool>(aim);
   if (!starts.empty()) {
     float* const there = hold(work.starts, n * dim);
     uploader_.upload(there, starts.data(), starts.size_bytes());
@@ -548,7 +553,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   Passes passes_before = model.passes();
   try {
     begin_pool(exec_, pool);
-    clean_samples(pool, clean_loss, model);
+    clean_samples(pool, aim, clean_loss, model);
     if (!alone) begin_curve(exec_, pool, all);
     Passes clean{1, clean_loss != nullptr ? 1u : 0u};  // charged to the level that comes first
     for (const int which : order_of(static_cast<int>(levels.size()), all.bisect)) {
@@ -597,6 +602,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
     if (trace != nullptr) finish_trace(exec_, pool, *trace);
+    if (exported != nullptr && aim) exported->targets = exported_column<std::uint16_t>(exec_, pool.goal, n);
     if (exported != nullptr && alone) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
       exported->passes.resize(static_cast<std::size_t>(n));

@@ -43,6 +43,36 @@ TEST_F(DeviceLanes, ShrinkToTheResultsOfTheCpu) {
   in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
 }
 
+TEST_F(DeviceLanes, AimAsTheCpuDoes) {
+  // More classes than a team has workers, ties, and a row that is not finite.
+  constexpr int kClasses = 300, kRows = 6;
+  std::vector<float> z(kRows * kClasses);
+  for (std::size_t i = 0; i < z.size(); ++i) z[i] = static_cast<float>(i * i % 97);
+  z[2 * kClasses + 5] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<std::uint16_t> labels = {0, 7, 5, 299, 150, 7};
+  for (const Aim aim :
+       {Aim{Aim::At::second}, Aim{Aim::At::least_likely}, Aim{Aim::At::next}, Aim{Aim::At::number, 7}}) {
+    const auto run = [&](const Exec& exec) {
+      const Held<std::uint16_t> flags(exec, std::vector<std::uint16_t>(kRows, SampleRow::clean_correct)),
+          goal(exec, std::vector<std::uint16_t>(kRows)), label(exec, labels);
+      const Held<float> logits(exec, z);
+      Pool pool;
+      pool.n = kRows - 1;
+      pool.flags = flags.data();
+      pool.goal = goal.data();
+      aim_samples(exec, pool, aim, 0, kRows, kClasses, logits.data(), label.data());
+      std::vector<std::uint16_t> all = flags.fetch();
+      for (const std::uint16_t target : goal.fetch()) all.push_back(target);
+      return all;
+    };
+    const std::vector<std::uint16_t> expected = run(cpu);
+    const bool fixed = aim.at == Aim::At::number;
+    EXPECT_EQ(expected[1], SampleRow::clean_correct + (fixed ? SampleRow::label_is_target + SampleRow::retired : 0));
+    EXPECT_EQ(expected[5], SampleRow::clean_correct) << "padding";
+    in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+  }
+}
+
 TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
   // Within, too far in L-infinity, too far in L2 alone, out of the box, not finite, and an answer that is right.
   constexpr std::int64_t kDim = 300, kRows = 6;
