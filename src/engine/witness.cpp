@@ -11,6 +11,8 @@
 #include "core/sha256.hpp"
 #include "core/transfer.hpp"
 #include "data/npy.hpp"
+#include "engine/check_params.hpp"
+#include "engine/config_tree.hpp"
 #include "engine/store.hpp"
 
 namespace assay {
@@ -28,6 +30,25 @@ constexpr char kDamaged[] = "write it again: the same `assay run --save-adversar
   throw Error(ExitCode::input, "'" + file.string() + "': " + what, hint);
 }
 
+/// A target that the attack's parameter does not mean would make another claim. What `second` and `least_likely` mean
+/// only the model knows.
+void check_targets(const fs::path& manifest, const Witnesses& w) {
+  if (w.target.size() != w.index.size())
+    refuse(manifest, fmt::format("found {} targets, expected {}", w.target.size(), w.index.size()));
+  const Aim aim = aim_of(w.attack.params);
+  const auto means = [&](int target, int label) {
+    if (target >= w.classes || target == label) return false;
+    if (aim.at == Aim::At::number) return target == aim.number;
+    if (aim.at == Aim::At::next) return target == (label + 1) % w.classes;
+    return static_cast<bool>(aim);
+  };
+  for (std::size_t i = 0; i < w.target.size(); ++i)
+    if (!means(w.target[i], w.label[i]))
+      refuse(manifest,
+             fmt::format("found the target {} of image {} with label {}, expected {} of {} classes", w.target[i],
+                         w.index[i], w.label[i], shown(w.attack.params.at("target")), w.classes));
+}
+
 void check(const fs::path& manifest, const Witnesses& w) {
   const std::size_t n = w.index.size();
   if (w.label.size() != n || w.prediction.size() != n || w.row.size() != n)
@@ -37,6 +58,7 @@ void check(const fs::path& manifest, const Witnesses& w) {
     refuse(manifest, "found the norm '" + w.norm + "', expected linf, l2 or l1");
   if (!(w.epsilon >= 0) || !std::isfinite(w.epsilon))
     refuse(manifest, fmt::format("found the radius {}, expected a finite number from 0 on", w.epsilon));
+  if (w.targeted()) check_targets(manifest, w);
   for (const std::int64_t row : w.row)
     if (row < 0 || row >= w.shape[0])
       refuse(manifest, fmt::format("found the row {} of a file with {} points", row, w.shape[0]));
@@ -93,6 +115,7 @@ void write_witnesses(const fs::path& manifest, const std::string& points_file, c
                   {"epsilon", w.epsilon},
                   {"points", {{"file", points_file}, {"sha256", sha256(points)}, {"shape", w.shape}}},
                   {"samples", {{"index", w.index}, {"label", w.label}, {"prediction", w.prediction}, {"row", w.row}}}};
+  if (w.targeted()) payload["samples"]["target"] = w.target;
   payload["model"]["classes"] = w.classes;
   if (!w.model_path.empty()) payload["model"]["path"] = w.model_path;
   if (!w.data_path.empty()) payload["data"]["path"] = w.data_path;
@@ -127,6 +150,7 @@ Witnesses read_witnesses(const fs::path& manifest) {
     samples.at("label").get_to(w.label);
     samples.at("prediction").get_to(w.prediction);
     samples.at("row").get_to(w.row);
+    if (w.targeted()) samples.at("target").get_to(w.target);
 
     const fs::path name = points.at("file").get<std::string>(), file = manifest.parent_path() / name;
     if (name != name.filename()) refuse(manifest, "found points in '" + name.string() + "', expected a file beside it");
@@ -197,7 +221,10 @@ std::vector<Refuted> verify_witnesses(const Exec& exec, Model& model, const Data
                  end = begin + static_cast<std::int64_t>(classes);
       if (why.empty() && !std::all_of(begin, end, [](float v) { return std::isfinite(v); }))
         why = "the model's logits are not finite there";
-      if (why.empty() && std::max_element(begin, end) - begin == w.label[at])
+      const auto top = std::max_element(begin, end) - begin;
+      if (why.empty() && w.targeted() && top != w.target[at])
+        why = fmt::format("the model says {}, expected its target {}", top, w.target[at]);
+      else if (why.empty() && top == w.label[at])
         why = fmt::format("the model says {}, its label", w.label[at]);
       if (!why.empty()) refuted.push_back({w.index[at], std::move(why)});
     }

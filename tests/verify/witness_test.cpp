@@ -111,6 +111,42 @@ TEST_F(WitnessTest, MustChangeTheLabel) {
   EXPECT_EQ(why(), "the model says 0, its label");
 }
 
+TEST_F(WitnessTest, MustBeOfTheirTarget) {
+  claim.classes = 3;
+  claim.attack.params["target"] = std::string("2");
+  claim.target.assign(40, 1);
+  EXPECT_THAT(verify(), IsEmpty()) << "what the target is, is for the manifest to say";
+  claim.target[17] = 2;
+  EXPECT_EQ(why(), "the model says 1, expected its target 2");
+}
+
+TEST_F(WitnessTest, HaveATargetThatTheAttackMeans) {
+  const std::filesystem::path manifest = dir.path() / "witnesses.json";
+  const auto read = [&](const char* target, std::vector<std::uint16_t> targets) {
+    claim.attack.params["target"] = std::string(target);
+    claim.target = std::move(targets);
+    write_witnesses(manifest, "points.npy", claim);
+    return read_witnesses(manifest).target;
+  };
+  claim.classes = 3;
+  claim.label[17] = 2;
+  std::vector<std::uint16_t> next(40, 1), ones(40, 1), twos(40, 2);
+  next[17] = 0;
+  EXPECT_EQ(read("next", next), next);
+  EXPECT_EQ(read("1", ones), ones);
+  EXPECT_EQ(read("least_likely", next), next);
+  const auto refused = HasSubstr("of image 17 with label 2, expected \"");
+  EXPECT_ERROR(read("next", ones), ExitCode::input, refused);
+  EXPECT_ERROR(read("1", next), ExitCode::input, refused);
+  ones.pop_back();
+  EXPECT_ERROR(read("second", ones), ExitCode::input, HasSubstr("found 39 targets, expected 40"));
+  twos[17] = 3;
+  claim.label.assign(40, 0);
+  EXPECT_ERROR(read("second", twos), ExitCode::input, HasSubstr("found the target 3 of image 17"));
+  twos[17] = 0;
+  EXPECT_ERROR(read("second", twos), ExitCode::input, HasSubstr("found the target 0 of image 17"));
+}
+
 TEST_F(WitnessTest, MustStayInTheBox) {
   for (const float outside : {-1e-6f, 1.0000001f, kNaN, std::numeric_limits<float>::infinity()}) {
     pixel(17, 2) = outside;
