@@ -10,11 +10,18 @@
 
 namespace assay {
 
-CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
-                               const StopFlag& stop) {
+void check_corruptible(const DataSet& data) {
   if (data.bytes.empty())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
+  if (data.c != 1 && data.c != 3)
+    throw Error(ExitCode::input, "corruptions take images of 1 or 3 channels, but those of '" + data.name + "' have " +
+                                     std::to_string(data.c));
+}
+
+CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
+                               const StopFlag& stop) {
+  check_corruptible(data);
   constexpr std::int64_t kBatch = 64;
   const LoadedCorruption corruption(exec, request.name, request.args);
   const Corruption& entry = corruption.entry();

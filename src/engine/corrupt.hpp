@@ -25,6 +25,9 @@ struct CorruptedImages {
   std::map<std::string, std::vector<float>> draws;  ///< n x 3 x H x W each, when asked for
 };
 
+/// Throws assay::Error (exit 65) unless corruptions take the images: uint8, of 1 or 3 channels.
+void check_corruptible(const DataSet& data);
+
 /// Corrupts samples of `data` exactly as a sweep does. Throws assay::Error (exit 65) for data without uint8 images, and
 /// Interrupted.
 CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,

@@ -9,6 +9,7 @@
 #include "assay/core/error.hpp"
 #include "assay/corruption.hpp"
 #include "core/sha256.hpp"
+#include "engine/corrupt.hpp"
 
 namespace assay {
 namespace {
@@ -226,9 +227,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.perturbations = sweep.perturbations;
   for (Perturbation& perturbation : plan.perturbations) {
     if (perturbation.kind != Perturbation::Kind::corruption) continue;
-    if (data.bytes.empty())
-      throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
-                  "save the images as uint8 N x H x W x C");
+    check_corruptible(data);
     const Table table = choose_table(text_param(perturbation.params, "table"), std::max(data.h, data.w));
     perturbation.params["table"] = std::to_string(static_cast<int>(table));
   }

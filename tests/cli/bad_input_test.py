@@ -313,6 +313,13 @@ class Data(BadInput):
         for source in ("npy:missing", "idx:missing", "cifar10:missing"):
             self.sweep_refused(65, "missing", sweep(source=source))
 
+    def test_corruptions_take_no_fourth_channel(self) -> None:
+        folder = self.folder({"images.npy": npy("|u1", (IMAGES, 14, 14, 4), PIXELS), "labels.npy": npy("|u1", (IMAGES,), LABELS)})
+        says = f"corruptions take images of 1 or 3 channels, but those of 'npy:{folder.name}' have 4"
+        anything = model(ROOT / "tests/golden/fails_on_white.pt", "")
+        self.new_sweep_refused(65, says, sweep(corruption("contrast", 1), models=anything, source=f"npy:{folder}"))
+        self.refused(65, says, "corrupt", f"npy:{folder}", "contrast", "--severity", 1, "--out", self.dir / "made")
+
     def test_corruptions_take_uint8_only(self) -> None:
         floats = npy("<f4", (IMAGES, 1, SIDE, SIDE), [byte / 255 for byte in PIXELS])
         folder = self.folder({"images.npy": floats, "labels.npy": npy("|u1", (IMAGES,), LABELS)})
