@@ -435,6 +435,7 @@ struct VerifyPoints {
   const std::uint32_t* list;
   const SampleRow* answer;
   const float *clean, *points;
+  int nth;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
@@ -475,14 +476,22 @@ struct VerifyPoints {
     const bool within = size <= static_cast<double>(pool.epsilon) * (1 + 1e-6) + 0x1p-25 * pixels;
     const SampleRow seen = answer[row];
     const bool fooled = pool.goal == nullptr ? !seen.has(SampleRow::correct) : seen.prediction == pool.goal[u];
-    const bool holds = outside == 0 && within && !seen.has(SampleRow::undecided) && fooled;
+    const bool one = outside == 0 && within && !seen.has(SampleRow::undecided) && fooled;
     team.once([&] {
+      bool holds = one;
+      if (pool.votes != nullptr) {
+        const int votes = (nth == 0 ? 0 : pool.votes[u]) + (one ? 1 : 0);
+        pool.votes[u] = static_cast<std::uint16_t>(votes);
+        if (one) pool.rows[u] = seen;
+        if (nth + 1 < pool.asked) return;
+        holds = 2 * votes > pool.asked;
+      }
       unsigned flags = pool.flags[u];
       if (holds) {
         flags |= SampleRow::fooled_any | SampleRow::fooled_final;
         if (!pool.full) flags |= SampleRow::retired;
         flags &= ~static_cast<unsigned>(SampleRow::undecided);
-        pool.rows[u] = seen;
+        if (pool.votes == nullptr) pool.rows[u] = seen;
       } else {
         flags |= SampleRow::undecided;
       }
@@ -625,7 +634,7 @@ struct SumPasses {
     const auto backward = team.sum(items, [=](std::int64_t i) { return charged(i) & 0xFFFFFFFFu; });
     team.once([&] {
       const auto samples = static_cast<std::uint64_t>(own.n);
-      totals[0] = forward + clean_forward * samples + own.counts->winners;
+      totals[0] = forward + clean_forward * samples + own.counts->winners * static_cast<std::uint64_t>(own.asked);
       totals[1] = backward + clean_backward * samples;
     });
     std::uint64_t* const each = sample;
@@ -633,7 +642,7 @@ struct SumPasses {
     const std::uint64_t clean = clean_forward * kForward + clean_backward * kBackward;
     if (each != nullptr)
       team.each(own.n, [=](std::int64_t u) {
-        std::uint64_t sum = clean + (own.winner[u] == kNoItem ? 0 : kForward);
+        std::uint64_t sum = clean + (own.winner[u] == kNoItem ? 0 : kForward * static_cast<std::uint64_t>(own.asked));
         for (std::int64_t i = u; i < end; i += own.n) sum += charged(i);
         each[u] = sum;
       });
@@ -705,8 +714,8 @@ void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list) {
 }
 
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   const SampleRow* answer, const float* clean, const float* points) {
-  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points});
+                   const SampleRow* answer, const float* clean, const float* points, int nth) {
+  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points, nth});
 }
 
 void finish_rows(const Exec& exec, const Pool& pool) {

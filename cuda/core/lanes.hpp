@@ -42,7 +42,9 @@ struct Pool {
   // Of a curve of radii: samples are attacked at one level after the other, those that are due.
   const std::uint16_t* due = nullptr;  ///< a sample; null: all are
   std::uint16_t level = 0;
-  std::uint32_t* next = nullptr;  ///< the item that is taken up next
+  int asked = 1;                   ///< how often the model is asked about a claimed success: an odd number
+  std::uint16_t* votes = nullptr;  ///< n: how often it was one; null where it is asked once
+  std::uint32_t* next = nullptr;   ///< the item that is taken up next
   PoolCounts* counts = nullptr;
 };
 
@@ -112,14 +114,15 @@ enum class Norm { linf, l2, l1 };
 
 /// Judges claimed adversarials (rows x dim: copies of pool.points) by what the model says of them now. Where that is
 /// not the label, or what pool.goal asks for, the point finite, in the box and within epsilon of `clean` (1e-6 relative
-/// and 2^-25 a pixel: half a unit in the last place below 1), the sample is fooled; else it is undecided.
+/// and 2^-25 a pixel: half a unit in the last place below 1), the sample is fooled; else it is undecided. Of pool.asked
+/// answers, this being the `nth` from 0, the majority decides.
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   const SampleRow* answer, const float* clean, const float* points);
+                   const SampleRow* answer, const float* clean, const float* points, int nth = 0);
 
 /// The rows' last flags.
 void finish_rows(const Exec& exec, const Pool& pool);
-/// Passes that count: `clean` ones, those of items up to the winner, and the winner's verification. totals: forward,
-/// backward; `sample`, when given, has them a sample.
+/// Passes that count: `clean` ones, those of items up to the winner, and pool.asked for the winner's verification.
+/// totals: forward, backward; `sample`, when given, has them a sample.
 void sum_passes(const Exec& exec, const Pool& pool, std::int64_t items, Passes clean, std::uint64_t* totals,
                 std::uint64_t* sample);
 

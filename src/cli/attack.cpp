@@ -72,6 +72,7 @@ ExitCode attack(const Options& options, Params given) {
   found.attack = p;
   found.norm = Registry<AttackEntry>::find(options.name)->norm;
   found.epsilon = real_param(p.params, "epsilon");
+  found.asked = exported.asked;
   found.model_path = std::filesystem::absolute(options.model).string();
   found.data_path = data.path;
   found.shape = {n, data.c, data.h, data.w};

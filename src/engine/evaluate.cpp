@@ -44,7 +44,7 @@ struct Evaluator::Workspace {
   Buffer<float> real;
   // attacks: the pool
   Buffer<std::uint64_t> spent, totals, passes;
-  Buffer<std::uint16_t> flags;
+  Buffer<std::uint16_t> flags, votes;
   Buffer<std::uint32_t> winner, kept, winners, next, streams;
   std::vector<std::uint32_t> stream_list;  // what `streams` holds
   Buffer<float> clean_gradients;
@@ -360,7 +360,9 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   }
 }
 
-/// Asks the model again about every point that is claimed to fool it, as it is stored, in a batch of nothing else.
+/// Asks the model again about every point that is claimed to fool it, as it is stored, in a batch of nothing else; as
+/// often as the attack averages gradients, or once more for an odd number, so that no lucky draw of a randomised model
+/// counts.
 void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners) {
   Workspace& work = *work_;
   float *pixels = work.pixels.data(), *clean = work.clean_pixels.data();
@@ -377,9 +379,11 @@ void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t w
     pick_rows(exec_, n, list, first, winners - 1, sample);
     gather_pixels(exec_, points, sample, n, pixels, label);
     gather_pixels(exec_, originals, sample, n, clean, label);
-    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
-    score_logits(exec_, useful, model.classes(), logits, label, nullptr, work.lane_row.data());
-    verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels);
+    for (int nth = 0; nth < pool.asked; ++nth) {
+      const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+      score_logits(exec_, useful, model.classes(), logits, label, nullptr, work.lane_row.data());
+      verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels, nth);
+    }
   }
 }
 
@@ -482,6 +486,8 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   pool.points = hold(work.points, n * dim);
   pool.ranks = ranks;
   pool.rank = hold(work.rank, n * ranks);
+  pool.asked = draws / 2 * 2 + 1;
+  if (pool.asked > 1) pool.votes = hold(work.votes, n);
   const Aim aim = levels.front().attacks.front()->aim;
   if (aim) pool.goal = hold(work.goal, n + kFewestRows);
   if (clean_loss != nullptr) pool.gradients = hold(work.clean_gradients, n * dim);
@@ -602,6 +608,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
     if (trace != nullptr) finish_trace(exec_, pool, *trace);
+    if (exported != nullptr) exported->asked = pool.asked;
     if (exported != nullptr && aim) exported->targets = exported_column<std::uint16_t>(exec_, pool.goal, n);
     if (exported != nullptr && alone) {
       exported->points.resize(static_cast<std::size_t>(n * dim));

@@ -49,6 +49,7 @@ struct AttackExport {
   std::vector<float> points;
   /// n: those that count, forward in the upper half, backward in the lower; not of a curve.
   std::vector<std::uint64_t> passes;
+  int asked = 1;  ///< how often the model was asked about a claimed success, for the majority to decide
   /// n, of an attack with an aim: the class that each was to be taken for; kNoTarget where that is its label.
   std::vector<std::uint16_t> targets = {};
   /// Filled where it is there: the answers that count, by sample, item and query. Fetched step by step, so slower.

@@ -22,6 +22,7 @@ Witnesses witnesses_of(const Plan& plan, const Unit& unit, const DataSet& data, 
   w.attack = plan.perturbations[static_cast<std::size_t>(cell.perturbation)];
   w.norm = Registry<AttackEntry>::find(w.attack.name)->norm;
   w.epsilon = real_param(w.attack.params, "epsilon");
+  w.asked = exported.asked;
   for (std::int64_t u = 0; u < unit.hi - unit.lo; ++u) {
     const SampleRow& row = result.rows[static_cast<std::size_t>(u)];
     if (!is_witness(row)) continue;

@@ -30,6 +30,7 @@ class Threshold final : public Model {
  public:
   int classes() const override { return 2; }
   std::int64_t most_rows = 0;
+  std::int64_t label_from = 1000, label_until = 1000;  ///< of its answers, those that are the label
 
  private:
   const float* do_forward(const Exec&, Images<const float> x, bool) override {
@@ -38,12 +39,15 @@ class Threshold final : public Model {
     for (std::int64_t i = 0; i < x.n; ++i) {
       const float* const pixels = x.data + i * x.c * x.h * x.w;
       logits_[static_cast<std::size_t>(2 * i)] = pixels[kDim - 1] == 1.f ? kNaN : 0.f;
-      logits_[static_cast<std::size_t>(2 * i + 1)] = pixels[0] - 0.5f;
+      logits_[static_cast<std::size_t>(2 * i + 1)] =
+          asked_ >= label_from && asked_ < label_until ? -1.f : pixels[0] - 0.5f;
     }
+    ++asked_;
     return logits_.data();
   }
   const float* do_vjp(const Exec&, const float*, bool) override { throw std::logic_error("a check needs no gradient"); }
   std::vector<float> logits_;
+  std::int64_t asked_ = 0;
 };
 
 /// 40 images of 0.25 with label 0, and a witness of each: 0.75 in the first pixel, a distance of 0.5 in every norm.
@@ -109,6 +113,24 @@ TEST_F(WitnessTest, AreAskedAboutOnceEach) {
 TEST_F(WitnessTest, MustChangeTheLabel) {
   pixel(17, 0) = 0.5f;  // a tie, which the lower index wins: the label
   EXPECT_EQ(why(), "the model says 0, its label");
+}
+
+TEST_F(WitnessTest, OfARandomisedModelHoldByTheMajority) {
+  claim.asked = 5;
+  model.label_from = 1;
+  model.label_until = 3;
+  EXPECT_THAT(verify(40), IsEmpty()) << "three of five";
+  EXPECT_EQ(model.passes().forward, 5u * 40);
+  model.label_from = 5;
+  model.label_until = 8;
+  const std::vector<Refuted> refuted = verify(40);
+  ASSERT_EQ(refuted.size(), 40u) << "two of five";
+  EXPECT_EQ(refuted[0].why, "3 of 5 answers: the model says 0, its label");
+  for (const int asked : {2, 10003}) {
+    claim.asked = asked;
+    write_witnesses(dir.path() / "witnesses.json", "points.npy", claim);
+    EXPECT_ERROR(read_witnesses(dir.path() / "witnesses.json"), ExitCode::input, HasSubstr("expected an odd number"));
+  }
 }
 
 TEST_F(WitnessTest, MustBeOfTheirTarget) {
