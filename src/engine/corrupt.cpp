@@ -17,6 +17,9 @@ void check_images(const std::string& name, const DataSet& data) {
   if (data.bytes.empty())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
+  if (data.c != 1 && data.c != 3)
+    throw Error(ExitCode::input, "corruptions take images of 1 or 3 channels, but those of '" + data.name + "' have " +
+                                     std::to_string(data.c));
   if (std::min(data.h, data.w) < entry.min_side)
     throw Error(ExitCode::input, fmt::format("{} needs images of at least {} x {}, but those of '{}' have {} x {}",
                                              name, entry.min_side, entry.min_side, data.name, data.h, data.w));

@@ -49,6 +49,9 @@ struct AttackExport {
   std::vector<float> points;
   /// n: those that count, forward in the upper half, backward in the lower; not of a curve.
   std::vector<std::uint64_t> passes;
+  int asked = 1;  ///< how often the model was asked about a claimed success, for the majority to decide
+  /// n, of an attack with an aim: the class that each was to be taken for; kNoTarget where that is its label.
+  std::vector<std::uint16_t> targets = {};
   /// Filled where it is there: the answers that count, by sample, item and query. Fetched step by step, so slower.
   std::optional<std::vector<TraceStep>> trace = {};
 };
@@ -98,7 +101,7 @@ class Evaluator {
   struct Level;
   std::vector<UnitResult> attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
                                  Model& model, AttackExport* exported, std::span<const float> starts);
-  void clean_samples(const Pool& pool, const Loss* loss, Model& model);
+  void clean_samples(const Pool& pool, Aim aim, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model, std::vector<TraceStep>* trace);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
   void export_fallen(const Pool& pool, AttackExport& exported) const;

@@ -323,13 +323,13 @@ class Probe {
   /// Likely inputs of image models, the data's own size first.
   std::vector<std::array<std::int64_t, 3>> other_shapes() const {
     std::vector<std::array<std::int64_t, 3>> shapes;
-    for (const std::int64_t c : {1, 3}) {
+    for (const std::int64_t c : {1, 3, 4}) {
       if (c != data_.c) shapes.push_back({c, data_.h, data_.w});
     }
     for (const std::int64_t side : {28, 32, 64, 96, 224, 299}) {
       if (side == data_.h && side == data_.w) continue;
       shapes.push_back({data_.c, side, side});
-      for (const std::int64_t c : {1, 3}) {
+      for (const std::int64_t c : {1, 3, 4}) {
         if (c != data_.c) shapes.push_back({c, side, side});
       }
     }

@@ -39,10 +39,11 @@ def main() -> int:
     import attack_replay
     import autoattack
     import corruptions
+    import fab_projection
     import metrics
     import schemas
 
-    modules = [attack_replay, apgd_replay, autoattack, attack_end_to_end, corruptions, metrics, schemas]
+    modules = [attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, corruptions, metrics, schemas]
     began, passed, failed = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory(prefix="assay-parity-") as folder:
         rows = [row for module in modules for row in module.checks(Path(folder), options.subset)]
