@@ -226,7 +226,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.perturbations = sweep.perturbations;
   for (Perturbation& perturbation : plan.perturbations) {
     if (perturbation.kind != Perturbation::Kind::corruption) continue;
-    if (data.bytes.empty())
+    if (data.is_float())
       throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                   "save the images as uint8 N x H x W x C");
     const Table table = choose_table(text_param(perturbation.params, "table"), std::max(data.h, data.w));
