@@ -83,6 +83,9 @@ struct Prepared {
 /// assay::Error, exit 75, when a signal came meanwhile.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
 
+/// load_data; warns on stderr of what was left out.
+DataSet load_source(const std::string& source, const std::filesystem::path& base);
+
 /// Loads and probes a model; prints its hash and notes to stderr.
 LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
                        bool gradients);
