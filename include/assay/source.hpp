@@ -36,8 +36,8 @@ struct DataSet {
 
   std::int64_t dim() const { return c * h * w; }
   bool is_float() const { return !floats.empty(); }
-  /// Images [lo, hi) of 0..n; while they are not read for the call they are the data set's own. Throws what `read`
-  /// does, and exit 65 where they do not fit into memory.
+  /// Images [lo, hi) of 0..n: the data set's own where it holds them, else read for this call. Throws what `read` does,
+  /// and exit 65 where they do not fit into memory.
   Pixels pixels(std::int64_t lo, std::int64_t hi) const;
 };
 
@@ -56,6 +56,9 @@ struct Source {
       __VA_ARGS__                                               \
     }                                                           \
   }
+
+/// Throws assay::Error (exit 2) for what load_data refuses without a look at files: an unknown kind or option.
+void check_source(const std::string& source);
 
 /// Loads `kind` or `kind:folder`, of a source with options `kind:folder,option=value...`; relative paths are relative
 /// to `base`. Checks labels and sizes, fills `sha256` and `name`. Throws assay::Error: unknown kind or option (exit 2),

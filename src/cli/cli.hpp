@@ -23,6 +23,9 @@ StopFlag& stop_flag();
 /// From here on those signals ask for an orderly end with exit code 75 instead of killing; a second one kills.
 void handle_signals();
 
+/// The text without line breaks and other control characters, which names of files may have.
+std::string one_line(std::string text);
+
 /// Prints a line to stderr, over the progress line where one is drawn.
 void say(const std::string& line);
 

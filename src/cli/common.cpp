@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -24,6 +25,11 @@ int device_index(const std::string& device) {
 }
 
 }  // namespace
+
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');
+  return text;
+}
 
 CLI::Validator not_empty() {
   return {[](std::string& path) { return path.empty() ? "is empty, expected a path" : ""; }, ""};
@@ -94,9 +100,9 @@ DataSet load_source(const std::string& source, const std::filesystem::path& base
   constexpr std::size_t kNamed = 10;
   std::vector<std::string> named = data.left_out;
   if (named.size() > kNamed) named.resize(kNamed);
-  say(fmt::format("warning: {} of {} images are left out: {}{}", data.left_out.size(),
-                  data.left_out.size() + static_cast<std::size_t>(data.n), join(named, "; "),
-                  data.left_out.size() > kNamed ? "; and more" : ""));
+  say(one_line(fmt::format("warning: {} of {} images are left out: {}{}", data.left_out.size(),
+                           data.left_out.size() + static_cast<std::size_t>(data.n), join(named, "; "),
+                           data.left_out.size() > kNamed ? "; and more" : "")));
   return data;
 }
 

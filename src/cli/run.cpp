@@ -128,7 +128,9 @@ ExitCode run(const Options& options) {
   std::vector<std::string> paths;
   for (const ModelSpec& spec : p.sweep.models) paths.push_back(spec.path.string());
   const std::string info = shards == 1 ? "run-info.json" : fmt::format("run-info.{}-of-{}.json", shard, shards);
-  store.write(info, run_info(p, summary, paths).dump(1) + "\n");
+  // Names of files may be no UTF-8.
+  constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+  store.write(info, run_info(p, summary, paths).dump(1, ' ', false, kReplace) + "\n");
   fmt::print(stderr, "units: {} planned, {} from before, {} computed, {} failed\n", summary.planned, summary.reused,
              summary.computed, summary.failed);
   if (summary.interrupted) {

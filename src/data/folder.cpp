@@ -46,6 +46,8 @@ struct Item {
   std::string damage = {};  ///< what is wrong with it; empty: nothing that was seen
 };
 
+constexpr char kSkip[] = "replace it, or leave out what is damaged: skip_damaged=true";
+
 [[noreturn]] void refuse(const std::string& problem, const std::string& hint = {}) {
   throw Error(ExitCode::input, problem, hint);
 }
@@ -277,7 +279,12 @@ class Images {
           cache_.empty()
               ? "run again"
               : "run again; where its size and time are still the same, remove '" + cache_.string() + "' before");
-    const RgbImage image = resampled(decode_image(bytes, path), steps_);
+    RgbImage image;
+    try {
+      image = resampled(decode_image(bytes, path), steps_);
+    } catch (const Error& error) {
+      refuse(error.what(), kSkip);
+    }
     const std::int64_t plane = image.h * image.w;
     for (std::int64_t i = 0; i < plane; ++i)
       for (std::int64_t c = 0; c < 3; ++c) out[c * plane + i] = image.pixels[static_cast<std::size_t>(3 * i + c)];
@@ -332,7 +339,7 @@ DataSet load_folder(const fs::path& root, const Params& options) {
   DataSet data;
   for (const Item& item : items) {
     if (item.damage.empty()) continue;
-    if (!skip_damaged) refuse(item.damage, "replace it, or leave out what is damaged: skip_damaged=true");
+    if (!skip_damaged) refuse(item.damage, kSkip);
     data.left_out.push_back(item.damage);
   }
   std::erase_if(items, [](const Item& item) { return !item.damage.empty(); });

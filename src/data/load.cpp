@@ -107,6 +107,32 @@ Params take_options(const Source& source, const std::string& written, std::strin
   return options;
 }
 
+/// A source as it is written, without a look at files.
+struct Written {
+  const Source* source = nullptr;
+  std::string kind, argument = {};
+  Params options = {};
+};
+
+Written parse(const std::string& source) {
+  const std::size_t colon = source.find(':');
+  Written w{.kind = source.substr(0, colon)};
+  if (colon != std::string::npos) w.argument = source.substr(colon + 1);
+  w.source = Registry<Source>::find(w.kind);
+  if (w.source == nullptr) {
+    throw Error(ExitCode::usage, fmt::format("unknown data source '{}'; expected KIND or KIND:DIR", source),
+                did_you_mean(w.kind, keys(Registry<Source>::all())));
+  }
+  w.options = take_options(*w.source, source, w.argument);
+  if (w.source->takes_path && w.argument.empty()) {
+    throw Error(ExitCode::usage, fmt::format("data source '{}' has no folder; expected '{}:DIR'", source, w.kind));
+  }
+  if (!w.source->takes_path && !w.argument.empty()) {
+    throw Error(ExitCode::usage, fmt::format("data source '{}' has a folder; expected '{}' alone", source, w.kind));
+  }
+  return w;
+}
+
 std::string option_text(const Param& value) {
   if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
   if (const auto* integer = std::get_if<std::int64_t>(&value)) return std::to_string(*integer);
@@ -141,26 +167,14 @@ Pixels DataSet::pixels(std::int64_t lo, std::int64_t hi) const {
   return found;
 }
 
+void check_source(const std::string& source) {
+  parse(source);
+}
+
 DataSet load_data(const std::string& source, const fs::path& base) {
-  const std::size_t colon = source.find(':');
-  const std::string kind = source.substr(0, colon);
-  std::string argument = colon == std::string::npos ? "" : source.substr(colon + 1);
-
-  const Source* found = Registry<Source>::find(kind);
-  if (found == nullptr) {
-    throw Error(ExitCode::usage, fmt::format("unknown data source '{}'; expected KIND or KIND:DIR", source),
-                did_you_mean(kind, keys(Registry<Source>::all())));
-  }
-  Params options = take_options(*found, source, argument);
-  if (found->takes_path && argument.empty()) {
-    throw Error(ExitCode::usage, fmt::format("data source '{}' has no folder; expected '{}:DIR'", source, kind));
-  }
-  if (!found->takes_path && !argument.empty()) {
-    throw Error(ExitCode::usage, fmt::format("data source '{}' has a folder; expected '{}' alone", source, kind));
-  }
-
-  const auto resolved = [&](const std::string& path) {
-    return without_trailing_slash(fs::absolute(base / path).lexically_normal());
+  auto [found, kind, argument, options] = parse(source);
+  const auto resolved = [&](const std::string& path_as_written) {
+    return without_trailing_slash(fs::absolute(base / path_as_written).lexically_normal());
   };
   fs::path path;
   std::string name = kind, whole = kind;

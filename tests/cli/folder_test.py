@@ -73,15 +73,15 @@ class Folder(Case):
         self.refused(65, f"'{last}' is damaged: IDAT", "run", clean, "--out", self.dir / "damaged", "--shard", "1/2")
 
     def test_damaged_images_are_left_out_only_when_asked_for(self) -> None:
-        for name in ("blue/0.png", "red/3.png"):
+        for name in ("blue/0.png", "red/3.png", "red/\udcff\n.png"):  # a name that is no UTF-8, and of two lines
             write(self.dir / "images" / name, b"")
         out = self.dir / "out"
         self.refused(65, "blue/0.png' is empty", "run", self.config("folder:images"), "--out", out)
         self.assertFalse(out.exists())
-        result = self.done("run", self.config("folder:images,skip_damaged=true"), "--out", out)
+        result = self.done("run", self.config("folder:images,skip_damaged=true"), "--out", out, errors="replace")
         lines = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
         self.assertEqual(len(lines), 1)
-        self.assertRegex(lines[0], r"^warning: 2 of 24 images are left out: '.*/blue/0.png' is empty.*; '.*/red/3.png' is empty")
+        self.assertRegex(lines[0], r"^warning: 3 of 25 images are left out: '.*/blue/0.png' is empty.*; '.*/red/3.png' is empty.*; '.*red/.\?.png' is empty")
         info = json.loads((out / "run-info.json").read_text())
         self.assertRegex(" ".join(info["data"]["left_out"]), "blue/0.png' .*red/3.png' ")
         self.assertEqual(self.cells(out)[0]["n"], 22)
@@ -101,7 +101,8 @@ class Folder(Case):
             self.assertEqual(first, second, made)
 
     def test_options_that_are_not_there_are_named(self) -> None:
-        self.refused(2, "unknown option 'resiz'", "run", self.config("folder:images,resiz=9"), "--out", self.dir / "out")
+        error = self.refused(2, "unknown option 'resiz'", "run", self.config("folder:images,resiz=9"), "--out", self.dir / "out")
+        self.assertRegex(error, r"sweep\.toml:\d+:\d+: ")
         self.refused(65, "is not a folder", "run", self.config("folder:names.txt"), "--out", self.dir / "out")
 
 
