@@ -41,7 +41,7 @@ ExitCode attack(const Options& options, Params given) {
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
-  const DataSet data = load_data(options.data, ".");
+  const DataSet data = load_source(options.data, ".");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   std::vector<float> starts;
   if (const std::string file = start_file(p.params); !file.empty())

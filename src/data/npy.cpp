@@ -357,7 +357,7 @@ std::vector<float> read_images(const fs::path& file, const std::vector<std::int6
 
 namespace {
 
-DataSet load_npy(const fs::path& folder) {
+DataSet load_npy(const fs::path& folder, const Params&) {
   require_folder(folder, "images.npy and labels.npy");
   DataSet data;
   take_images(read_npy(folder / "images.npy"), folder / "images.npy", data);

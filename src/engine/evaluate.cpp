@@ -89,19 +89,14 @@ Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, 
   work_->sample = {exec, batch_};
   work_->label = {exec, batch_};
   work_->pixels = {exec, batch_ * data.dim()};
-  const auto images = [&](const auto* pixels, bool there) {
-    return Images{there ? pixels : nullptr, data.n, data.c, data.h, data.w};
-  };
-  if (exec.backend == Backend::cpu) {
-    resident_.bytes = images(data.bytes.data(), !data.bytes.empty());
-    resident_.floats = images(data.floats.data(), !data.floats.empty());
-    resident_.label = data.labels.data();
-    return;
+  resident_.label = data.labels.data();
+  streamed_ = data.read != nullptr;
+  if (exec.backend != Backend::cpu) {
+    resident_labels_ = {exec, data.n};
+    uploader_.upload(resident_labels_.data(), data.labels.data(), data.labels.size() * sizeof(data.labels[0]));
+    resident_.label = resident_labels_.data();
+    streamed_ = streamed_ || data.bytes.size() + data.floats.size() * sizeof(float) > exec.memory->available() / 2;
   }
-  resident_labels_ = {exec, data.n};
-  uploader_.upload(resident_labels_.data(), data.labels.data(), data.labels.size() * sizeof(data.labels[0]));
-  resident_.label = resident_labels_.data();
-  streamed_ = data.bytes.size() + data.floats.size() * sizeof(float) > exec.memory->available() / 2;
   if (!streamed_) place(0, data.n);
 }
 
@@ -110,15 +105,19 @@ Evaluator::~Evaluator() = default;
 /// Brings the images of samples [lo, hi) to the device. The stream orders the copies behind what still reads the last
 /// ones.
 void Evaluator::place(std::int64_t lo, std::int64_t hi) {
-  const auto put = [&](auto& buffer, const auto& from, auto& there) {
-    if (from.empty()) return;
-    const std::int64_t size = (hi - lo) * data_.dim();
-    if (buffer.size() < size) buffer = {exec_, size};
-    uploader_.upload(buffer.data(), from.data() + lo * data_.dim(), static_cast<std::size_t>(size) * sizeof(from[0]));
-    there = {buffer.data(), hi - lo, data_.c, data_.h, data_.w};
+  pixels_ = data_.pixels(lo, hi);
+  const auto put = [&](auto& buffer, const auto* from, auto& there) {
+    if (from == nullptr) return;
+    if (exec_.backend != Backend::cpu) {
+      const std::int64_t size = (hi - lo) * data_.dim();
+      if (buffer.size() < size) buffer = {exec_, size};
+      uploader_.upload(buffer.data(), from, static_cast<std::size_t>(size) * sizeof(from[0]));
+      from = buffer.data();
+    }
+    there = {from, hi - lo, data_.c, data_.h, data_.w};
   };
-  put(resident_bytes_, data_.bytes, resident_.bytes);
-  put(resident_floats_, data_.floats, resident_.floats);
+  put(resident_bytes_, pixels_.bytes, resident_.bytes);
+  put(resident_floats_, pixels_.floats, resident_.floats);
   resident_.first = lo;
 }
 

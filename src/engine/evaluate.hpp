@@ -69,8 +69,8 @@ struct UnitResult {
 
 /// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated before a unit's first
 /// batch, where an earlier unit has not left them; inside a unit nothing is allocated, and nothing waits but its end.
-/// The data set is resident on the device where it takes at most half of what is free there; else each unit's images
-/// are streamed there before its first batch.
+/// The data set is resident on the device where it takes at most half of what is free there; else, and where images are
+/// read only when they are asked for, each unit's are streamed there before its first batch.
 class Evaluator {
  public:
   Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
@@ -118,6 +118,7 @@ class Evaluator {
   Buffer<float> resident_floats_;
   Buffer<std::uint16_t> resident_labels_;
   ResidentData resident_;
+  Pixels pixels_;  // on the host, of what was placed last
   bool streamed_ = false;
   std::unique_ptr<Workspace> work_;
 };

@@ -98,10 +98,10 @@ std::string fault(const Witnesses& w, std::size_t at, std::span<const float> log
 
 double distance(const std::string& norm, const DataSet& data, std::int64_t sample, const float* point) {
   double largest = 0, squares = 0, sum = 0;
-  const auto dim = static_cast<std::size_t>(data.dim()), at = static_cast<std::size_t>(sample) * dim;
-  for (std::size_t i = 0; i < dim; ++i) {
-    const float clean = data.bytes.empty() ? data.floats[at + i] : static_cast<float>(data.bytes[at + i]) / 255.f;
-    const double d = std::abs(static_cast<double>(point[i]) - static_cast<double>(clean));
+  const Pixels clean = data.pixels(sample, sample + 1);
+  for (std::int64_t i = 0; i < data.dim(); ++i) {
+    const float pixel = data.is_float() ? clean.floats[i] : static_cast<float>(clean.bytes[i]) / 255.f;
+    const double d = std::abs(static_cast<double>(point[i]) - static_cast<double>(pixel));
     largest = std::max(largest, d);
     squares += d * d;
     sum += d;

@@ -40,13 +40,16 @@ def main() -> int:
     import autoattack
     import corruptions
     import fab_projection
+    import folder
     import metrics
     import schemas
 
-    modules = [attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, corruptions, metrics, schemas]
+    modules = [
+        attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, corruptions, folder, metrics, schemas
+    ]  # fmt: skip
     began, passed, failed = time.monotonic(), 0, []
-    with tempfile.TemporaryDirectory(prefix="assay-parity-") as folder:
-        rows = [row for module in modules for row in module.checks(Path(folder), options.subset)]
+    with tempfile.TemporaryDirectory(prefix="assay-parity-") as work:
+        rows = [row for module in modules for row in module.checks(Path(work), options.subset)]
         names = [row.name for row in rows]
         assert len(set(names)) == len(names), "two checks of one name"
         rows = [row for row in rows if options.only in row.name]
