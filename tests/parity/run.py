@@ -41,9 +41,10 @@ def main() -> int:
     import corruptions
     import fab_projection
     import metrics
+    import order
     import schemas
 
-    modules = [attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, corruptions, metrics, schemas]
+    modules = [attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, order, corruptions, metrics, schemas]
     began, passed, failed = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory(prefix="assay-parity-") as folder:
         rows = [row for module in modules for row in module.checks(Path(folder), options.subset)]
