@@ -78,6 +78,9 @@ struct CorruptionRow {
 
 template <class C>
 struct CorruptionKernel {
+#if defined(ASSAY_DEVICE_PATH)
+  static constexpr int kTeamsTogether = teams_together<C>();
+#endif
   C corruption;
   CorruptionBatch batch;
 

@@ -23,6 +23,7 @@ int map_side(const CorruptionShape& of) {
 }
 
 struct Fog {
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
   Constants c;
   int side;
   std::uint32_t stream;

@@ -22,6 +22,7 @@ struct Layout {
 };
 
 struct GlassBlur {
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
   Constants c;
   Taps kernel;
   std::uint32_t stream;

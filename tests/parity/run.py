@@ -42,10 +42,11 @@ def main() -> int:
     import fab_projection
     import folder
     import metrics
+    import order
     import schemas
 
     modules = [
-        attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, corruptions, folder, metrics, schemas
+        attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, order, corruptions, folder, metrics, schemas
     ]  # fmt: skip
     began, passed, failed = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory(prefix="assay-parity-") as work:
