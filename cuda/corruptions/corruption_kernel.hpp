@@ -1,4 +1,8 @@
 #pragma once
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include "assay/core/philox.hpp"
 #include "assay/core/team.hpp"
 #include "assay/corruption.hpp"
@@ -76,6 +80,15 @@ struct CorruptionRow {
   }
 };
 
+/// Which of the scratch_slots row r may use while it runs.
+template <class Team>
+ASSAY_HD std::int64_t scratch_slot([[maybe_unused]] std::int64_t r) {
+#if defined(_OPENMP) && !defined(__CUDA_ARCH__)
+  if constexpr (std::is_same_v<Team, SerialTeam>) return omp_get_thread_num();
+#endif
+  return std::is_same_v<Team, SerialTeam> ? 0 : r;
+}
+
 template <class C>
 struct CorruptionKernel {
 #if defined(ASSAY_DEVICE_PATH)
@@ -90,8 +103,8 @@ struct CorruptionKernel {
     const std::int64_t size = 3 * x.plane();
     corruption(team, CorruptionRow{x.data + r * x.dim(), batch.out + r * size,
                                    batch.draws == nullptr ? nullptr : batch.draws + r * batch.draw_count,
-                                   batch.scratch + team.slot(r) * batch.scratch_count, x.c, x.h, x.w, batch.seed,
-                                   batch.sample[r]});
+                                   batch.scratch + scratch_slot<Team>(r) * batch.scratch_count, x.c, x.h, x.w,
+                                   batch.seed, batch.sample[r]});
   }
 };
 

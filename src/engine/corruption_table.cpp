@@ -1,4 +1,6 @@
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include "assay/core/error.hpp"
 #include "assay/corruption.hpp"
@@ -6,7 +8,12 @@
 namespace assay {
 
 std::int64_t scratch_slots(const Exec& exec, std::int64_t n) {
-  return exec.backend == Backend::cpu ? omp_get_max_threads() : n;
+  if (exec.backend != Backend::cpu) return n;
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
 }
 
 Table choose_table(const std::string& name, std::int64_t side) {

@@ -137,6 +137,11 @@ TEST_P(EveryCorruption, IsExportedAsItIsComputedHoweverTheRangeIsSplit) {
     const DataSet data = byte_data(images);
     const CorruptionArgs args{4, Table::c32};
     const StopFlag stop{false};
+    if (channels == 1 && entry().needs_color) {
+      EXPECT_ERROR(corrupt_images({}, data, {name(), args, 3, 0, 70, true, true}, stop), ExitCode::input,
+                   testing::HasSubstr("three channels"));
+      continue;
+    }
     CorruptedImages parts;
     for (const auto& [lo, hi] : {std::pair<std::int64_t, std::int64_t>{0, 3}, {3, 4}, {4, 70}}) {
       const CorruptedImages part = corrupt_images({}, data, {name(), args, 3, lo, hi, true, true}, stop);
@@ -177,6 +182,14 @@ TEST_P(EveryCorruption, RefusesDataWithoutBytes) {
   const DataSet data = float_data(2, 1, 4, 4, 0.f, 1.f, 2);
   EXPECT_ERROR(corrupt_images({}, data, {name(), {}, 0, 0, 2, false, false}, stop), ExitCode::input,
                testing::HasSubstr("uint8"));
+}
+
+TEST_P(EveryCorruption, RefusesImagesThatAreTooSmall) {
+  if (entry().min_side == 1) return;
+  const StopFlag stop{false};
+  const DataSet data = byte_data(noise_images(2, 3, entry().min_side - 1, 40));
+  EXPECT_ERROR(corrupt_images({}, data, {name(), {}, 0, 0, 2, false, false}, stop), ExitCode::input,
+               testing::HasSubstr("needs images of at least"));
 }
 
 TEST_P(EveryCorruption, SaysWhatItIs) {

@@ -1,6 +1,4 @@
 #pragma once
-#include <omp.h>
-
 #include <algorithm>
 #include <type_traits>
 
@@ -71,15 +69,6 @@ class SerialTeam {
   /// Pixels of a line that `each_strip` hands out at once. More than 16: such loops g++ would unroll before it could
   /// vectorise them.
   static constexpr int kStrip = 32;
-
-  /// Which working memory row r may use while it runs: the thread's.
-  ASSAY_HD static std::int64_t slot(std::int64_t) {
-#if defined(__CUDA_ARCH__)
-    return 0;
-#else
-    return omp_get_thread_num();
-#endif
-  }
 
   /// f(i) for i in [0, n).
   template <class F>
@@ -179,7 +168,6 @@ class BlockTeam {
  public:
   __device__ explicit BlockTeam(const Block& block) : block_(block) {}
 
-  __device__ static std::int64_t slot(std::int64_t r) { return r; }
   static constexpr int kStrip = 1;
 
   template <class F>
