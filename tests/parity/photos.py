@@ -9,6 +9,7 @@ from program import installed
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "retina.jpg", "ihc.png",
          "hubble_deep_field.jpg", "china.jpg", "flower.jpg")  # fmt: skip
 CUTS = ((0, 0), (1, 1), (0, 1), (1, 0))  # from which corner
+PHOTOGRAPHS = len(NAMES) * len(CUTS)
 
 
 @cache
