@@ -326,7 +326,7 @@ std::vector<ParamSpec> params(ParamSpec epsilon, const char* loss, bool targeted
                    {},
                    {},
                    {}});
-  if (targeted) all.push_back(targets_param());
+  all.push_back(targeted ? targets_param() : target_param());
   all.push_back(start_param());
   all.push_back(restarts_param());
   all.push_back(draws_param());

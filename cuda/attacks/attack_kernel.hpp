@@ -11,7 +11,7 @@
 //   advance(team, lane, row)  consumes the answer, writes row.point; returns a Verdict
 // both for one row and for any team. LaneAttack<A> launches them. An item that is fooled ends before `advance` sees the
 // answer. Three more where they are needed:
-//   counts (team, lane, row)  whether a misclassified point is a success; it is where an attack does not say
+//   counts (team, lane, row)  whether a point of the wanted class is a success; it is where an attack does not say
 //   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
 //   step_size(lane, row)  of the step that `advance` has just taken, kNoStep where it took none; for traces
 namespace assay {
@@ -31,7 +31,7 @@ struct LaneRow {
   const float* logits;
   const float* gradient;
   float value;
-  bool wrong;  ///< the point is misclassified
+  bool wrong;  ///< the point is misclassified; with an aim: as the target
   std::uint64_t seed;
 
   /// The nth scratch row.
@@ -302,7 +302,19 @@ inline ParamSpec restarts_param() {
 inline ParamSpec start_param() {
   ParamSpec spec{"start", ParamType::text,
                  "file:X.npy, points to begin at, projected onto the ball: float32, N x C x H x W in [0, 1]", ""};
-  spec.file = true;
+  spec.file = spec.optional = true;
+  return spec;
+}
+inline ParamSpec target_param() {
+  ParamSpec spec{"target",
+                 ParamType::text,
+                 "success is this class alone: second or least_likely on the clean image, next after the label, or a "
+                 "number",
+                 "none",
+                 {},
+                 {},
+                 {"none", "second", "least_likely", "next"}};
+  spec.class_number = spec.optional = true;
   return spec;
 }
 inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
@@ -312,6 +324,7 @@ inline std::vector<ParamSpec> pgd_params(ParamSpec epsilon) {
           {"random_start", ParamType::boolean, "start at a random point of the ball", true, {}, {}, {}, {}},
           start_param(),
           restarts_param(),
+          target_param(),
           loss_param()};
 }
 inline void pgd_defaults(Params& params) {

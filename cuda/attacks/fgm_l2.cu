@@ -42,8 +42,8 @@ std::unique_ptr<Attack> make(const Params& params) {
   made->clean_gradient = true;
   return made;
 }
-ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), loss_param()}, make, nullptr,
-             "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");
+ASSAY_ATTACK("fgm_l2", "one gradient step of L2 length epsilon", "l2", {epsilon_l2(), target_param(), loss_param()},
+             make, nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, with the L2 ball");
 
 }  // namespace
 }  // namespace assay

@@ -39,8 +39,9 @@ std::unique_ptr<Attack> make(const Params& params) {
   made->clean_gradient = true;
   return made;
 }
-ASSAY_ATTACK("fgsm", "one signed gradient step of length epsilon", "linf", {epsilon_linf(), loss_param()}, make,
-             nullptr, "Goodfellow et al. 2015, arXiv:1412.6572, section 4");
+ASSAY_ATTACK("fgsm", "one signed gradient step of length epsilon", "linf",
+             {epsilon_linf(), target_param(), loss_param()}, make, nullptr,
+             "Goodfellow et al. 2015, arXiv:1412.6572, section 4");
 
 }  // namespace
 }  // namespace assay

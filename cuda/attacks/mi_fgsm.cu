@@ -51,6 +51,7 @@ std::vector<ParamSpec> params() {
           {"step", ParamType::real, "step size, absolute", {}, 0.0, 1e6, {}, "epsilon / steps"},
           {"decay", ParamType::real, "of the momentum", 1.0, 0.0, 1.0, {}, {}},
           start_param(),
+          target_param(),
           loss_param()};
 }
 void complete(Params& params) {

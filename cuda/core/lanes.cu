@@ -83,6 +83,43 @@ struct RankTargets {
   }
 };
 
+struct AimSamples {
+  Pool pool;
+  Aim aim;
+  std::int64_t first;
+  int classes;
+  const float* logits;
+  const std::uint16_t* label;
+
+  /// The class with the smallest logit but the label; of equal ones the last.
+  template <class Team>
+  ASSAY_HD static int least(Team& team, const float* z, int classes, int label) {
+    const float bottom = team.max(classes, kLowest, [=](std::int64_t k) { return k == label ? kLowest : -z[k]; });
+    const float last = team.max(
+        classes, -1.f, [=](std::int64_t k) { return k != label && -z[k] == bottom ? static_cast<float>(k) : -1.f; });
+    return static_cast<int>(last);
+  }
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    const float* const z = logits + row * classes;
+    const int own = label[row];
+    int goal = aim.number;
+    if (aim.at == Aim::At::next) goal = own + 1 < classes ? own + 1 : 0;
+    if (aim.at == Aim::At::second) goal = next_ranked(team, z, classes, kUnranked, own).k;
+    if (aim.at == Aim::At::least_likely) goal = least(team, z, classes, own);
+    const bool there = goal >= 0 && goal < classes && goal != own;
+    const std::int64_t u = first + row;
+    team.once([&] {
+      pool.goal[u] = there ? static_cast<std::uint16_t>(goal) : kNoTarget;
+      if (goal != own || u >= pool.n) return;
+      unsigned flags = pool.flags[u] | SampleRow::label_is_target;
+      if (!pool.full) flags |= SampleRow::retired;
+      pool.flags[u] = static_cast<std::uint16_t>(flags);
+    });
+  }
+};
+
 /// Whether the sample is attacked at the pool's level.
 ASSAY_HD bool is_due(const Pool& pool, std::int64_t u) {
   return pool.due == nullptr || pool.due[u] == pool.level;
@@ -180,6 +217,7 @@ struct FillLanes {
         const auto nth = static_cast<std::int64_t>(round % static_cast<std::uint32_t>(pool.targets));
         lanes.batch.target[r] = pool.rank[(from - pool.lo) * pool.ranks + nth];
       }
+      if (fresh && pool.goal != nullptr) lanes.batch.target[r] = pool.goal[from - pool.lo];
       lanes.batch.ever[r] = 0;
       lanes.spent[r] = 0;
       if (!fresh) lanes.item[r].sample = static_cast<std::uint32_t>(from);
@@ -198,9 +236,10 @@ struct Judge {
     const float* z = lanes.batch.logits + r * classes;
     const bool was_broken = !first && lanes.seen[r] == Seen::broken;
     const bool broken = was_broken || team.count(classes, [=](std::int64_t k) { return !finite(z[k]); }) != 0;
-    const bool right = !broken && arg_max(team, z, classes) == lanes.label[r];
+    const int top = broken ? classes : arg_max(team, z, classes);
+    const bool wrong = lanes.aimed ? top == lanes.batch.target[r] : top != lanes.label[r];
     team.once([&] {
-      lanes.seen[r] = broken ? Seen::broken : right ? Seen::right : Seen::wrong;
+      lanes.seen[r] = broken ? Seen::broken : wrong ? Seen::wrong : Seen::right;
       lanes.spent[r] += kForward;
     });
   }
@@ -396,6 +435,7 @@ struct VerifyPoints {
   const std::uint32_t* list;
   const SampleRow* answer;
   const float *clean, *points;
+  int nth;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t row) const {
@@ -435,14 +475,23 @@ struct VerifyPoints {
     }
     const bool within = size <= static_cast<double>(pool.epsilon) * (1 + 1e-6) + 0x1p-25 * pixels;
     const SampleRow seen = answer[row];
-    const bool holds = outside == 0 && within && !seen.has(SampleRow::undecided) && !seen.has(SampleRow::correct);
+    const bool fooled = pool.goal == nullptr ? !seen.has(SampleRow::correct) : seen.prediction == pool.goal[u];
+    const bool one = outside == 0 && within && !seen.has(SampleRow::undecided) && fooled;
     team.once([&] {
+      bool holds = one;
+      if (pool.votes != nullptr) {
+        const int votes = (nth == 0 ? 0 : pool.votes[u]) + (one ? 1 : 0);
+        pool.votes[u] = static_cast<std::uint16_t>(votes);
+        if (one) pool.rows[u] = seen;
+        if (nth + 1 < pool.asked) return;
+        holds = 2 * votes > pool.asked;
+      }
       unsigned flags = pool.flags[u];
       if (holds) {
         flags |= SampleRow::fooled_any | SampleRow::fooled_final;
         if (!pool.full) flags |= SampleRow::retired;
         flags &= ~static_cast<unsigned>(SampleRow::undecided);
-        pool.rows[u] = seen;
+        if (pool.votes == nullptr) pool.rows[u] = seen;
       } else {
         flags |= SampleRow::undecided;
       }
@@ -550,10 +599,11 @@ struct FinishCurve {
         if (all.visited[at] != 0) undecided = undecided || all.rows[at].has(SampleRow::undecided);
       }
       const bool right = all.clean[u].has(SampleRow::correct);
+      const unsigned same = own.flags[u] & SampleRow::label_is_target;
       SampleRow below = all.clean[u];
       constexpr unsigned kAnswer = SampleRow::correct | SampleRow::top5;
-      below.flags =
-          static_cast<std::uint16_t>((below.flags & kAnswer) | (right ? SampleRow::clean_correct : SampleRow::retired));
+      below.flags = static_cast<std::uint16_t>((below.flags & kAnswer) | same | (right ? SampleRow::clean_correct : 0) |
+                                               (right && same == 0 ? 0 : SampleRow::retired));
       for (int level = 0; level < all.levels; ++level) {
         const std::int64_t at = level * own.n + u;
         if (level > all.fell[u])
@@ -584,7 +634,7 @@ struct SumPasses {
     const auto backward = team.sum(items, [=](std::int64_t i) { return charged(i) & 0xFFFFFFFFu; });
     team.once([&] {
       const auto samples = static_cast<std::uint64_t>(own.n);
-      totals[0] = forward + clean_forward * samples + own.counts->winners;
+      totals[0] = forward + clean_forward * samples + own.counts->winners * static_cast<std::uint64_t>(own.asked);
       totals[1] = backward + clean_backward * samples;
     });
     std::uint64_t* const each = sample;
@@ -592,7 +642,7 @@ struct SumPasses {
     const std::uint64_t clean = clean_forward * kForward + clean_backward * kBackward;
     if (each != nullptr)
       team.each(own.n, [=](std::int64_t u) {
-        std::uint64_t sum = clean + (own.winner[u] == kNoItem ? 0 : kForward);
+        std::uint64_t sum = clean + (own.winner[u] == kNoItem ? 0 : kForward * static_cast<std::uint64_t>(own.asked));
         for (std::int64_t i = u; i < end; i += own.n) sum += charged(i);
         each[u] = sum;
       });
@@ -614,6 +664,10 @@ void begin_gradients(const Exec& exec, const Pool& pool, std::int64_t first, std
 void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
                   const float* logits, const std::uint16_t* label) {
   for_each_team(exec, rows, RankTargets{pool, first, classes, logits, label});
+}
+void aim_samples(const Exec& exec, const Pool& pool, Aim aim, std::int64_t first, std::int64_t rows, int classes,
+                 const float* logits, const std::uint16_t* label) {
+  for_each_team(exec, rows, AimSamples{pool, aim, first, classes, logits, label});
 }
 
 void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes) {
@@ -660,8 +714,8 @@ void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list) {
 }
 
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   const SampleRow* answer, const float* clean, const float* points) {
-  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points});
+                   const SampleRow* answer, const float* clean, const float* points, int nth) {
+  for_each_row(exec, rows, pool.dim, VerifyPoints{pool, norm, list, answer, clean, points, nth});
 }
 
 void finish_rows(const Exec& exec, const Pool& pool) {

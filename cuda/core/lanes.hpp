@@ -33,6 +33,7 @@ struct Pool {
   float* gradients = nullptr;       ///< n x dim: at the clean images, where the attack takes them
   std::uint16_t* rank = nullptr;    ///< n x ranks: its likeliest classes when clean behind the label, in order
   int ranks = 0;
+  std::uint16_t* goal = nullptr;           ///< the class that each is to be taken for; null: any but its label
   const std::uint32_t* streams = nullptr;  ///< of the attack under way, a round
   std::uint32_t first = 0, end = 0;        ///< its items
   int targets = 0;                         ///< its rounds are restarts x these; 0: it has none
@@ -41,7 +42,9 @@ struct Pool {
   // Of a curve of radii: samples are attacked at one level after the other, those that are due.
   const std::uint16_t* due = nullptr;  ///< a sample; null: all are
   std::uint16_t level = 0;
-  std::uint32_t* next = nullptr;  ///< the item that is taken up next
+  int asked = 1;                   ///< how often the model is asked about a claimed success: an odd number
+  std::uint16_t* votes = nullptr;  ///< n: how often it was one; null where it is asked once
+  std::uint32_t* next = nullptr;   ///< the item that is taken up next
   PoolCounts* counts = nullptr;
 };
 
@@ -57,6 +60,7 @@ struct LaneTable {
   std::uint8_t* take = nullptr;                    ///< its point goes to the pool
   std::int32_t* from = nullptr;                    ///< where a lane comes from when the table shrinks
   std::int64_t state_bytes = 0, scratch_rows = 0;  ///< of a lane
+  bool aimed = false;                              ///< success is the lane's target, and no other class
 };
 
 /// Nobody has won yet.
@@ -70,11 +74,16 @@ void begin_gradients(const Exec& exec, const Pool& pool, std::int64_t first, std
 void rank_targets(const Exec& exec, const Pool& pool, std::int64_t first, std::int64_t rows, int classes,
                   const float* logits, const std::uint16_t* label);
 
+/// What `rows` samples, padding included, are to be taken for, by their clean logits (rows x classes). Where that is
+/// the label there is no attack, and no target.
+void aim_samples(const Exec& exec, const Pool& pool, Aim aim, std::int64_t first, std::int64_t rows, int classes,
+                 const float* logits, const std::uint16_t* label);
+
 /// All lanes idle, the queue at its first item. Idle rows show the pool's first sample.
 void begin_items(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes);
 
 /// Gives idle lanes the next items, in order, as `fresh` with their clean pixels. Skips items of samples
-/// that are wrong when clean or already fooled, unless pool.full.
+/// that are not attacked (wrong when clean, of the target's class) or already fooled, unless pool.full.
 void refill(const Exec& exec, const Pool& pool, const ResidentData& data, const LaneTable& lanes);
 
 /// Counts what the host may know, when started lanes have said what they ask.
@@ -103,16 +112,17 @@ void list_winners(const Exec& exec, const Pool& pool, std::uint32_t* list);
 
 enum class Norm { linf, l2, l1 };
 
-/// Judges claimed adversarials (rows x dim: copies of pool.points) by what the model says of them now. Where the label
-/// is wrong, the point finite, in the box and within epsilon of `clean` (1e-6 relative and 2^-25 a pixel: half a unit
-/// in the last place below 1), the sample is fooled; else it is undecided.
+/// Judges claimed adversarials (rows x dim: copies of pool.points) by what the model says of them now. Where that is
+/// not the label, or what pool.goal asks for, the point finite, in the box and within epsilon of `clean` (1e-6 relative
+/// and 2^-25 a pixel: half a unit in the last place below 1), the sample is fooled; else it is undecided. Of pool.asked
+/// answers, this being the `nth` from 0, the majority decides.
 void verify_points(const Exec& exec, const Pool& pool, Norm norm, const std::uint32_t* list, std::int64_t rows,
-                   const SampleRow* answer, const float* clean, const float* points);
+                   const SampleRow* answer, const float* clean, const float* points, int nth = 0);
 
 /// The rows' last flags.
 void finish_rows(const Exec& exec, const Pool& pool);
-/// Passes that count: `clean` ones, those of items up to the winner, and the winner's verification. totals: forward,
-/// backward; `sample`, when given, has them a sample.
+/// Passes that count: `clean` ones, those of items up to the winner, and pool.asked for the winner's verification.
+/// totals: forward, backward; `sample`, when given, has them a sample.
 void sum_passes(const Exec& exec, const Pool& pool, std::int64_t items, Passes clean, std::uint64_t* totals,
                 std::uint64_t* sample);
 

@@ -28,7 +28,8 @@ struct CrossEntropy {
     return -(z[label] - top - log_sum);
   }
 };
-ASSAY_LOSS("cross_entropy", "-log softmax(z)[label], in float32 as PyTorch has it", 2, launch_loss<CrossEntropy>);
+ASSAY_LOSS("cross_entropy", "-log softmax(z)[label], in float32 as PyTorch has it", 2, launch_loss<CrossEntropy>, false,
+           false, "cross_entropy_targeted");
 
 }  // namespace
 }  // namespace assay

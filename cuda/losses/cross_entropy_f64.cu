@@ -19,7 +19,7 @@ struct CrossEntropyF64 {
   }
 };
 ASSAY_LOSS("cross_entropy_f64", "-log softmax(z)[label], in double: stronger where the model is sure", 2,
-           launch_loss<CrossEntropyF64>);
+           launch_loss<CrossEntropyF64>, false, false, "cross_entropy_targeted");
 
 }  // namespace
 }  // namespace assay

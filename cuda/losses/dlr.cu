@@ -24,7 +24,7 @@ struct Dlr {
   }
 };
 ASSAY_LOSS("dlr", "difference of logits ratio: (max over k != label of z[k] - z[label]) / (z(1) - z(3) + 1e-12)", 3,
-           launch_loss<Dlr>, false, true);
+           launch_loss<Dlr>, false, true, "dlr_targeted");
 
 }  // namespace
 }  // namespace assay

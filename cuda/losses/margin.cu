@@ -14,7 +14,8 @@ struct Margin {
     return rival.z - z[label];
   }
 };
-ASSAY_LOSS("margin", "max over k != label of z[k] - z[label]", 2, launch_loss<Margin>);
+ASSAY_LOSS("margin", "max over k != label of z[k] - z[label]", 2, launch_loss<Margin>, false, false,
+           "logit_difference");
 
 }  // namespace
 }  // namespace assay

@@ -15,8 +15,14 @@ struct Robust {
 ASSAY_METRIC(
     "robust_accuracy",
     "right when clean and fooled by no point of the attack (start included)/n, each success verified by a pass of its "
-    "own unless full; undecided: not robust, hi counts them; Wilson 95%",
-    Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish);
+    "own (with eot by the majority of eot passes, or of one more for an odd number) unless full; undecided: not "
+    "robust, "
+    "hi counts them; Wilson 95%",
+    Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish, {}, {},
+    "right when clean and taken for its target by no point of the attack (start included)/n, other classes are no "
+    "success; a label that is the target: not attacked, counted in label_is_target; each success verified by a pass of "
+    "its own (with eot by the majority of eot passes, or of one more for an odd number) unless full; undecided: not "
+    "robust, hi counts them; Wilson 95%");
 
 }  // namespace
 }  // namespace assay

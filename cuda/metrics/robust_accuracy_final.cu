@@ -21,7 +21,10 @@ struct RobustFinal {
 ASSAY_METRIC("robust_accuracy_final",
              "right when clean and at the last iterate/n, undecided: not robust, hi counts them; Wilson 95%; undefined "
              "where a sample retired before its last iterate (full = true attacks to the end)",
-             RobustFinal::kWords, attacked_cell, launch_metric<RobustFinal>, RobustFinal::finish);
+             RobustFinal::kWords, attacked_cell, launch_metric<RobustFinal>, RobustFinal::finish, {}, {},
+             "right when clean and not taken for its target at the last iterate/n, undecided: not robust, hi counts "
+             "them; Wilson 95%; undefined where a sample retired before its last iterate (full = true attacks to the "
+             "end)");
 
 }  // namespace
 }  // namespace assay

@@ -33,11 +33,26 @@ ASSAY_HD bool asks(Verdict verdict) {
   return verdict <= Verdict::look;
 }
 
-/// What the model said of a lane's point.
+/// What the model said of a lane's point; wrong is what counts as a success: not the label, or with an aim the target.
 enum class Seen : std::uint8_t { right, wrong, broken };
 
 /// A lane's target where it has none.
 constexpr std::uint16_t kNoTarget = 0xFFFF;
+
+/// The class that a targeted attack wants a sample taken for, which decides what its success is.
+struct Aim {
+  enum class At : std::uint8_t {
+    others,        ///< not targeted: any class but the label
+    second,        ///< the likeliest class on the clean image, the label left out
+    least_likely,  ///< the least likely one, the label left out
+    next,          ///< label + 1, of the last class 0
+    number,
+  };
+  At at = At::others;
+  std::uint16_t number = 0;
+
+  explicit operator bool() const { return at != At::others; }
+};
 
 /// A batch of lanes, one row each; every pointer is device memory.
 struct LaneBatch {
@@ -87,6 +102,7 @@ class Attack {
   /// Items a restart: one for each of the classes most likely on the clean image behind the label, as its target; 0:
   /// one, without a target.
   int targets = 0;
+  Aim aim = {};                 ///< as the parameter `target` has it; not with `targets`
   int draws = 1;                ///< gradients that are averaged at each point (expectation over transformation)
   bool clean_gradient = false;  ///< `start` makes use of the gradient at the clean image, asked for once for all radii
   bool every_class = false;     ///< `collect` gets a gradient for each class but the label, as target, before `advance`

@@ -26,6 +26,7 @@ struct Loss {
   bool targeted = false;
   /// The value does not change when all logits are multiplied by a positive number.
   bool scale_free = false;
+  std::string towards = {};  ///< of one without a target: the loss that leads towards a target in its way
 };
 #define ASSAY_LOSS(name, ...)                               \
   const ::assay::Registry<::assay::Loss>::Add assay_loss_ { \

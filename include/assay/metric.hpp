@@ -11,16 +11,18 @@ namespace assay {
 
 /// What is kept of one sample: 16 bytes, all that crosses to the host. Under an attack, prediction, confidence, nll and
 /// brier are those of the adversarial point; of a sample that is not fooled, those of the last point (of several items
-/// the one with the largest nll); of one that is wrong when clean, those of the clean image.
+/// the one with the largest nll); of one that is wrong when clean, or whose label is the target, those of the clean
+/// image.
 struct SampleRow {
   enum Flag : std::uint16_t {
-    correct = 1,        ///< prediction == label (arg-max ties: lowest index)
-    top5 = 2,           ///< fewer than 5 classes rank before the label
-    clean_correct = 4,  ///< right on the unperturbed image; attacks only
-    fooled_any = 8,     ///< a point of the attack is misclassified; attacks only
-    fooled_final = 16,  ///< the last one is misclassified; attacks only
-    retired = 64,       ///< nothing was asked after the first success, or the sample was wrong when clean; attacks only
-    undecided = 32,     ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
+    correct = 1,            ///< prediction == label (arg-max ties: lowest index)
+    top5 = 2,               ///< fewer than 5 classes rank before the label
+    clean_correct = 4,      ///< right on the unperturbed image; attacks only
+    fooled_any = 8,         ///< a point of the attack is a success: not the label, or the target; attacks only
+    fooled_final = 16,      ///< the last one is; attacks only
+    retired = 64,           ///< nothing was asked after the first success, or the sample was not attacked; attacks only
+    label_is_target = 128,  ///< so that there was nothing to attack; targeted attacks only
+    undecided = 32,  ///< a logit or gradient was not finite, or the unit failed: never counted as right or robust
   };
   std::uint16_t prediction;
   std::uint16_t flags;
@@ -51,6 +53,7 @@ struct Metric {
   Estimate (*finish)(const std::uint64_t* state) = nullptr;
   std::string profile = {};           ///< "" or the peer whose rule this variant follows
   std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
+  std::string targeted = {};          ///< its definition under an attack with a target; empty: the same
 };
 #define ASSAY_METRIC(name, ...)                                 \
   const ::assay::Registry<::assay::Metric>::Add assay_metric_ { \

@@ -22,6 +22,14 @@ struct CellResult {
   Passes evaluated;                ///< with idle lanes and padding
   std::vector<std::string> flags;  ///< "failed_units", "undecided_samples"
   std::map<std::string, Estimate> metrics;
+  std::uint64_t label_is_target = 0;  ///< samples with nothing to attack; of an attack with a target
+
+  bool targeted() const { return !perturbation.empty() && perturbation.front().params.contains("target"); }
+  /// What a metric says of this cell.
+  const std::string& definition(const std::string& metric) const {
+    const Metric& found = *Registry<Metric>::find(metric);
+    return targeted() && !found.targeted.empty() ? found.targeted : found.definition;
+  }
 };
 
 /// Everything a sweep says; depends on nothing but the plan.

@@ -21,13 +21,16 @@ struct Options {
   bool json = false, full = false, trace = false;
 };
 
+std::string class_text(std::uint16_t target) {
+  return target == kNoTarget ? std::string() : std::to_string(target);
+}
+
 std::string trace_csv(const std::vector<TraceStep>& trace) {
   const auto number = [](float v) { return std::isfinite(v) ? fmt::format("{}", v) : std::string(); };
   std::string csv = "index,item,target,query,loss,step\n";
   for (const TraceStep& one : trace)
-    csv += fmt::format("{},{},{},{},{},{}\n", one.sample, one.item,
-                       one.target == kNoTarget ? std::string() : std::to_string(one.target), one.query,
-                       number(one.loss), number(one.step));
+    csv += fmt::format("{},{},{},{},{},{}\n", one.sample, one.item, class_text(one.target), one.query, number(one.loss),
+                       number(one.step));
   return csv;
 }
 
@@ -38,7 +41,7 @@ ExitCode attack(const Options& options, Params given) {
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const Exec exec = device.exec();
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
-  const DataSet data = load_data(options.data, ".");
+  const DataSet data = load_source(options.data, ".");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   std::vector<float> starts;
   if (const std::string file = start_file(p.params); !file.empty())
@@ -69,27 +72,34 @@ ExitCode attack(const Options& options, Params given) {
   found.attack = p;
   found.norm = Registry<AttackEntry>::find(options.name)->norm;
   found.epsilon = real_param(p.params, "epsilon");
+  found.asked = exported.asked;
   found.model_path = std::filesystem::absolute(options.model).string();
   found.data_path = data.path;
   found.shape = {n, data.c, data.h, data.w};
-  std::string csv = "index,label,pred_clean,pred_adv,success,norm,loss,forward,backward\n";
-  std::int64_t right = 0, fooled = 0, undecided = 0;
+  std::string csv = "index,label,pred_clean,pred_adv,success,norm,loss,forward,backward";
+  csv += found.targeted() ? ",target\n" : "\n";
+  std::int64_t right = 0, fooled = 0, undecided = 0, label_is_target = 0;
   found.points = std::move(exported.points);
   for (std::int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const SampleRow &before = clean.rows[at], &after = attacked.rows[at];
     const bool was_right = before.has(SampleRow::correct);
     const bool success = is_witness(after);
+    const std::uint16_t target = found.targeted() ? exported.targets[at] : kNoTarget;
     if (success) found.add(data, i, after.prediction, i);
+    if (success && found.targeted()) found.target.push_back(target);
     right += was_right ? 1 : 0;
     fooled += success ? 1 : 0;
     undecided += after.has(SampleRow::undecided) ? 1 : 0;
+    label_is_target += after.has(SampleRow::label_is_target) ? 1 : 0;
     const auto prediction = [](const SampleRow& row) {
       return row.has(SampleRow::undecided) ? std::string() : std::to_string(row.prediction);
     };
-    csv += fmt::format("{},{},{},{},{},{},{},{},{}\n", i, data.labels[at], prediction(before), prediction(after),
+    csv += fmt::format("{},{},{},{},{},{},{},{},{}", i, data.labels[at], prediction(before), prediction(after),
                        success ? 1 : 0, distance(found.norm, data, i, found.points.data() + i * data.dim()), after.nll,
                        exported.passes[at] >> 32, exported.passes[at] & 0xFFFFFFFFu);
+    if (found.targeted()) csv += ',' + class_text(target);
+    csv += '\n';
   }
   const std::filesystem::path out = options.out;
   write_witnesses(out / "witnesses.json", "adversarial.npy", found);
@@ -98,17 +108,23 @@ ExitCode attack(const Options& options, Params given) {
     replace_file(out / "trace.csv", trace_csv(*exported.trace));
   else
     std::filesystem::remove(out / "trace.csv");  // of an earlier attack
-  if (options.json)
-    print_json({{"schema", 1},
-                {"n", n},
-                {"clean_correct", right},
-                {"fooled", fooled},
-                {"undecided", undecided},
-                {"attack", to_json(p)},
-                {"out", options.out}});
-  else
-    fmt::print("{} images: {} right when clean, {} of them fooled by {}; {}\n", n, right, fooled, options.name,
+  if (options.json) {
+    nlohmann::json all = {{"schema", 1},
+                          {"n", n},
+                          {"clean_correct", right},
+                          {"fooled", fooled},
+                          {"undecided", undecided},
+                          {"attack", to_json(p)},
+                          {"out", options.out}};
+    if (found.targeted()) all["label_is_target"] = label_is_target;
+    print_json(all);
+  } else {
+    const std::string what = found.targeted() ? "taken for their targets under" : "fooled by";
+    fmt::print("{} images: {} right when clean, {} of them {} {}; {}\n", n, right, fooled, what, options.name,
                (out / "adversarial.npy").string());
+    if (label_is_target > 0)
+      fmt::print("{} images are of the target's class, where nothing is a success\n", label_is_target);
+  }
   if (undecided > 0)
     fmt::print(stderr, "warning: {} samples are undecided: their logits or gradients were not finite\n", undecided);
   return ExitCode::done;

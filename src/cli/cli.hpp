@@ -23,6 +23,9 @@ StopFlag& stop_flag();
 /// From here on those signals ask for an orderly end with exit code 75 instead of killing; a second one kills.
 void handle_signals();
 
+/// The text without line breaks and other control characters, which names of files may have.
+std::string one_line(std::string text);
+
 /// Prints a line to stderr, over the progress line where one is drawn.
 void say(const std::string& line);
 
@@ -82,6 +85,9 @@ struct Prepared {
 /// unless --threads is given, and what it says of a model's form; else models are loaded to decide on it. Throws
 /// assay::Error, exit 75, when a signal came meanwhile.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
+
+/// load_data; warns on stderr of what was left out.
+DataSet load_source(const std::string& source, const std::filesystem::path& base);
 
 /// Loads and probes a model; prints its hash and notes to stderr.
 LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,

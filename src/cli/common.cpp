@@ -2,11 +2,13 @@
 #include <omp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 
 #include "cli/cli.hpp"
+#include "core/text.hpp"
 
 namespace assay::cli {
 namespace {
@@ -23,6 +25,11 @@ int device_index(const std::string& device) {
 }
 
 }  // namespace
+
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');
+  return text;
+}
 
 CLI::Validator not_empty() {
   return {[](std::string& path) { return path.empty() ? "is empty, expected a path" : ""; }, ""};
@@ -66,7 +73,7 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   int threads = options.threads;
   if (threads == 0) threads = there ? static_cast<int>(there->threads) : omp_get_num_procs();
   set_threads(threads);
-  p.data = load_data(p.sweep.source, p.sweep.base);
+  p.data = load_source(p.sweep.source, p.sweep.base);
   std::vector<std::string> digests;
   for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
   p.models.resize(digests.size());
@@ -85,6 +92,18 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   }
   p.plan = make_plan(p.sweep, p.data, digests, p.device.numerics(), threads);
   return p;
+}
+
+DataSet load_source(const std::string& source, const std::filesystem::path& base) {
+  DataSet data = load_data(source, base);
+  if (data.left_out.empty()) return data;
+  constexpr std::size_t kNamed = 10;
+  std::vector<std::string> named = data.left_out;
+  if (named.size() > kNamed) named.resize(kNamed);
+  say(one_line(fmt::format("warning: {} of {} images are left out: {}{}", data.left_out.size(),
+                           data.left_out.size() + static_cast<std::size_t>(data.n), join(named, "; "),
+                           data.left_out.size() > kNamed ? "; and more" : "")));
+  return data;
 }
 
 LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,

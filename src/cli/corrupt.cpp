@@ -24,7 +24,7 @@ ExitCode corrupt(const Options& options) {
                          {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   if (options.device.threads > 0) set_threads(options.device.threads);
-  const DataSet data = load_data(options.data, ".");
+  const DataSet data = load_source(options.data, ".");
   CorruptRequest request;
   request.name = options.name;
   request.args = {options.severity, choose_table(options.table, std::max(data.h, data.w))};

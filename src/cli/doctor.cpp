@@ -78,7 +78,7 @@ ExitCode tune(const Options& options) {
   const Sweep sweep = read_sweep(options.tune);
   const Device device = choose_device(options.device.device.empty() ? sweep.device : options.device.device);
   set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
-  const DataSet data = load_data(sweep.source, sweep.base);
+  const DataSet data = load_source(sweep.source, sweep.base);
   const bool attacks = sweep.attacks();
   if (!options.json)
     fmt::print("{} on {} images: ms, median (fastest .. slowest) of 7 turns\n",

@@ -50,7 +50,7 @@ json everything() {
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
   for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
   for (const auto& [name, e] : Registry<Source>::all())
-    add("source", name, e.about, e.takes_path ? name + ":PATH" : name, {});
+    add("source", name, e.about, e.takes_path ? name + ":PATH" : name, e.options);
   for (const auto& [name, e] : Registry<Sink>::all()) add("sink", name, e.about, e.file, {});
   return all;
 }

@@ -25,8 +25,8 @@ extern "C" void on_signal(int signal) {
 }
 
 int complain(const Error& e) {
-  fmt::print(stderr, "error: {}\n", e.what());
-  if (!e.hint().empty()) fmt::print(stderr, "hint:  {}\n", e.hint());
+  fmt::print(stderr, "error: {}\n", one_line(e.what()));
+  if (!e.hint().empty()) fmt::print(stderr, "hint:  {}\n", one_line(e.hint()));
   return static_cast<int>(e.code());
 }
 

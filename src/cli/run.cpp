@@ -46,7 +46,11 @@ nlohmann::json run_info(const Prepared& p, const RunSummary& summary, const std:
           {"plan_id", p.plan.id},
           {"environment", environment(p.device)},
           {"threads", p.plan.threads},
-          {"data", {{"source", p.plan.source}, {"sha256", p.plan.data_sha256}, {"path", p.data.path}}},
+          {"data",
+           {{"source", p.plan.source},
+            {"sha256", p.plan.data_sha256},
+            {"path", p.data.path},
+            {"left_out", p.data.left_out}}},
           {"models", files},
           {"units",
            {{"planned", summary.planned},
@@ -124,7 +128,9 @@ ExitCode run(const Options& options) {
   std::vector<std::string> paths;
   for (const ModelSpec& spec : p.sweep.models) paths.push_back(spec.path.string());
   const std::string info = shards == 1 ? "run-info.json" : fmt::format("run-info.{}-of-{}.json", shard, shards);
-  store.write(info, run_info(p, summary, paths).dump(1) + "\n");
+  // Names of files may be no UTF-8.
+  constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+  store.write(info, run_info(p, summary, paths).dump(1, ' ', false, kReplace) + "\n");
   fmt::print(stderr, "units: {} planned, {} from before, {} computed, {} failed\n", summary.planned, summary.reused,
              summary.computed, summary.failed);
   if (summary.interrupted) {

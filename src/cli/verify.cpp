@@ -74,7 +74,7 @@ class Loaded {
     if (source.empty()) source = w.data_path;
     if (source.empty()) source = places_.data.empty() ? w.source : places_.data.front();
     if (!data_ || source != source_) {
-      data_ = std::make_unique<DataSet>(load_data(source, "."));
+      data_ = std::make_unique<DataSet>(load_source(source, "."));
       source_ = source;
     }
     return *data_;

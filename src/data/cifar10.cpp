@@ -16,7 +16,7 @@ constexpr std::int64_t kSide = 32, kChannels = 3, kPixels = kChannels * kSide * 
 constexpr std::int64_t kRecord = 1 + kPixels;  // a label, then the planes red, green, blue
 constexpr int kClasses = 10;
 
-DataSet load_cifar10(const fs::path& folder) {
+DataSet load_cifar10(const fs::path& folder, const Params&) {
   require_folder(folder, "test_batch.bin");
   InputFile file(folder / "test_batch.bin");
   if (file.size() == 0 || file.size() % kRecord != 0) {

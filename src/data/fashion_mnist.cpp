@@ -37,7 +37,7 @@ fs::path checked(const fs::path& folder, const KnownFile& known) {
   return file;
 }
 
-DataSet load_fashion_mnist(const fs::path&) {
+DataSet load_fashion_mnist(const fs::path&, const Params&) {
   std::error_code error;
   const auto folders = fashion_mnist_folders(std::getenv("ASSAY_DATA"), fs::read_symlink("/proc/self/exe", error));
   std::vector<std::string> looked;

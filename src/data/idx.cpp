@@ -178,7 +178,7 @@ std::string names_text(const std::map<std::string, fs::path>& files) {
   return names.empty() ? "none" : join(names);
 }
 
-DataSet load_idx(const fs::path& folder) {
+DataSet load_idx(const fs::path& folder, const Params&) {
   constexpr const char* kExpected = "one *images*idx3-ubyte[.gz] and one *labels*idx1-ubyte[.gz]";
   require_folder(folder, kExpected);
   const auto images = matching(folder, "images", "idx3-ubyte"), labels = matching(folder, "labels", "idx1-ubyte");

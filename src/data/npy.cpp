@@ -256,10 +256,10 @@ std::vector<std::uint8_t> planar(const std::vector<std::uint8_t>& nhwc, std::int
 }
 
 void check_channels(std::int64_t channels, const NpyArray& images, const fs::path& file, const char* layout) {
-  if (channels == 1 || channels == 3) return;
+  if (channels == 1 || channels == 3 || channels == 4) return;
   throw Error(ExitCode::input,
-              fmt::format("'{}' has {} channels in shape {} of {}; expected 1 or 3 channels", file.string(), channels,
-                          shape_text(images.shape), images.dtype),
+              fmt::format("'{}' has {} channels in shape {} of {}; expected 1, 3 or 4 channels", file.string(),
+                          channels, shape_text(images.shape), images.dtype),
               fmt::format("{} images are {}", images.dtype == "|u1" ? "uint8" : "float32", layout));
 }
 
@@ -357,7 +357,7 @@ std::vector<float> read_images(const fs::path& file, const std::vector<std::int6
 
 namespace {
 
-DataSet load_npy(const fs::path& folder) {
+DataSet load_npy(const fs::path& folder, const Params&) {
   require_folder(folder, "images.npy and labels.npy");
   DataSet data;
   take_images(read_npy(folder / "images.npy"), folder / "images.npy", data);

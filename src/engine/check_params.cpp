@@ -73,6 +73,8 @@ std::optional<Param> converted(const ParamSpec& spec, const Param& given) {
       break;
     case ParamType::text:
       if (std::holds_alternative<std::string>(given)) return given;
+      if (const auto* number = std::get_if<std::int64_t>(&given); number != nullptr && spec.class_number)
+        return std::to_string(*number);
       break;
     case ParamType::real:
       if (const auto real = as_real(given)) return *real;
@@ -86,6 +88,15 @@ std::optional<Param> converted(const ParamSpec& spec, const Param& given) {
       break;
   }
   return std::nullopt;
+}
+
+/// Of labels of 16 bits, the last of which stands for none.
+std::optional<std::uint16_t> class_number(const std::string& text) {
+  std::uint16_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const bool whole = read.ec == std::errc{} && read.ptr == end && std::to_string(number) == text;
+  return whole && number < kNoTarget ? std::optional(number) : std::nullopt;
 }
 
 std::vector<std::string> names_of(const std::vector<ParamSpec>& specs) {
@@ -149,7 +160,8 @@ std::string expected(const ParamSpec& spec) {
   }
   if (spec.file) return "\"\" or \"file:PATH\"";
   const std::vector<std::string> choices = choices_of(spec);
-  return choices.empty() ? "a text" : "a text, one of \"" + join(choices, "\", \"") + "\",";
+  if (choices.empty()) return "a text";
+  return "a text, one of \"" + join(choices, "\", \"") + "\"," + (spec.class_number ? " or the number of a class" : "");
 }
 
 Param checked(const ParamSpec& spec, const Param& given, const std::string& where) {
@@ -164,7 +176,8 @@ Param checked(const ParamSpec& spec, const Param& given, const std::string& wher
   const auto* text = std::get_if<std::string>(&*value);
   const std::vector<std::string> choices = choices_of(spec);
   if (text != nullptr && !choices.empty() && std::ranges::find(choices, *text) == choices.end()) {
-    fail("not a choice; " + did_you_mean(*text, choices));
+    if (!spec.class_number) fail("not a choice; " + did_you_mean(*text, choices));
+    if (!class_number(*text)) fail(expected(spec) + " is expected");
   }
   if (text != nullptr && spec.file && !text->empty() && (!text->starts_with(kFile) || text->size() == kFile.size()))
     fail(expected(spec) + " is expected");
@@ -176,6 +189,17 @@ std::string start_file(const Params& params) {
   if (start == params.end()) return {};
   const std::string& text = std::get<std::string>(start->second);
   return text.empty() ? text : text.substr(kFile.size());
+}
+
+Aim aim_of(const Params& params) {
+  const auto target = params.find("target");
+  if (target == params.end()) return {};
+  const auto* text = std::get_if<std::string>(&target->second);
+  if (text == nullptr) return {};
+  if (const auto number = class_number(*text)) return {Aim::At::number, *number};
+  if (*text == "second") return {Aim::At::second};
+  if (*text == "least_likely") return {Aim::At::least_likely};
+  return {*text == "next" ? Aim::At::next : Aim::At::others};
 }
 
 Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,
@@ -217,8 +241,7 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
     // A value that the user did not write needs its origin said, or its refusal cannot be understood.
     const bool computed = !given.contains(spec.name) && !spec.default_rule.empty();
     it->second = checked(spec, it->second, where_of(spec.name) + (computed ? ": default " + spec.default_rule : ""));
-    // Nothing is to be read: cells and keys are as if there were no such parameter.
-    if (spec.file && it->second == Param(std::string())) result.params.erase(it);
+    if (spec.optional && it->second == Param(std::get<std::string>(spec.fallback))) result.params.erase(it);
   }
   if (const auto it = result.params.find("restarts");
       it != result.params.end() && std::get<std::int64_t>(it->second) > 1 && !start_file(result.params).empty())

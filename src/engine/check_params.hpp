@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "assay/attack.hpp"
 #include "assay/core/params.hpp"
 #include "assay/sweep.hpp"
 
@@ -23,6 +24,9 @@ Param checked(const ParamSpec& spec, const Param& given, const std::string& wher
 
 /// The file that an attack's points begin at, PATH of its start = "file:PATH"; empty: none.
 std::string start_file(const Params& params);
+
+/// The class that an attack's `target` names; none where it has no such parameter.
+Aim aim_of(const Params& params);
 
 /// check_perturbation with a place of its own in the messages for each parameter ("" for the whole).
 Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& name, const Params& given,

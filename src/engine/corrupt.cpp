@@ -14,9 +14,12 @@ namespace assay {
 
 void check_images(const std::string& name, const DataSet& data) {
   const Corruption& entry = *Registry<Corruption>::find(name);
-  if (data.bytes.empty())
+  if (data.is_float())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
                 "save the images as uint8 N x H x W x C");
+  if (data.c != 1 && data.c != 3)
+    throw Error(ExitCode::input, "corruptions take images of 1 or 3 channels, but those of '" + data.name + "' have " +
+                                     std::to_string(data.c));
   if (std::min(data.h, data.w) < entry.min_side)
     throw Error(ExitCode::input, fmt::format("{} needs images of at least {} x {}, but those of '{}' have {} x {}",
                                              name, entry.min_side, entry.min_side, data.name, data.h, data.w));
@@ -52,7 +55,7 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
     if (stop) throw Interrupted{};
     const std::int64_t rows = std::min(kBatch, request.hi - first);
     number_rows(exec, rows, first, request.hi - 1, sample.data());
-    upload(exec, clean.data(), data.bytes.data() + first * dim, static_cast<std::size_t>(rows * dim));
+    upload(exec, clean.data(), data.pixels(first, first + rows).bytes, static_cast<std::size_t>(rows * dim));
     corruption.apply(exec, {.images = {clean.data(), rows, data.c, data.h, data.w},
                             .out = real.data(),
                             .sample = sample.data(),

@@ -32,8 +32,8 @@ struct CorruptedImages {
   std::map<std::string, DrawnValues> draws;  ///< by name, when asked for
 };
 
-/// Throws assay::Error (exit 65) where the images are not uint8, smaller than the corruption needs or without the
-/// colour that it needs.
+/// Throws assay::Error (exit 65) unless the corruption takes the images: uint8, of 1 or 3 channels, as large and with
+/// as much colour as it needs.
 void check_images(const std::string& name, const DataSet& data);
 
 /// Corrupts samples of `data` exactly as a sweep does. Throws as check_images does, and Interrupted.

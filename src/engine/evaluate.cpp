@@ -44,7 +44,7 @@ struct Evaluator::Workspace {
   Buffer<float> real;
   // attacks: the pool
   Buffer<std::uint64_t> spent, totals, passes;
-  Buffer<std::uint16_t> flags;
+  Buffer<std::uint16_t> flags, votes;
   Buffer<std::uint32_t> winner, kept, winners, next, streams;
   std::vector<std::uint32_t> stream_list;  // what `streams` holds
   Buffer<float> clean_gradients;
@@ -53,7 +53,7 @@ struct Evaluator::Workspace {
   Buffer<std::int16_t> failed, fell;
   Buffer<SampleRow> clean_rows, level_rows;
   Buffer<std::uint8_t> visited;
-  Buffer<std::uint16_t> rank;
+  Buffer<std::uint16_t> rank, goal;
   Buffer<float> points;
   Buffer<PoolCounts> counts;
   // and the lanes
@@ -89,19 +89,14 @@ Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, 
   work_->sample = {exec, batch_};
   work_->label = {exec, batch_};
   work_->pixels = {exec, batch_ * data.dim()};
-  const auto images = [&](const auto* pixels, bool there) {
-    return Images{there ? pixels : nullptr, data.n, data.c, data.h, data.w};
-  };
-  if (exec.backend == Backend::cpu) {
-    resident_.bytes = images(data.bytes.data(), !data.bytes.empty());
-    resident_.floats = images(data.floats.data(), !data.floats.empty());
-    resident_.label = data.labels.data();
-    return;
+  resident_.label = data.labels.data();
+  streamed_ = data.read != nullptr;
+  if (exec.backend != Backend::cpu) {
+    resident_labels_ = {exec, data.n};
+    uploader_.upload(resident_labels_.data(), data.labels.data(), data.labels.size() * sizeof(data.labels[0]));
+    resident_.label = resident_labels_.data();
+    streamed_ = streamed_ || data.bytes.size() + data.floats.size() * sizeof(float) > exec.memory->available() / 2;
   }
-  resident_labels_ = {exec, data.n};
-  uploader_.upload(resident_labels_.data(), data.labels.data(), data.labels.size() * sizeof(data.labels[0]));
-  resident_.label = resident_labels_.data();
-  streamed_ = data.bytes.size() + data.floats.size() * sizeof(float) > exec.memory->available() / 2;
   if (!streamed_) place(0, data.n);
 }
 
@@ -110,15 +105,19 @@ Evaluator::~Evaluator() = default;
 /// Brings the images of samples [lo, hi) to the device. The stream orders the copies behind what still reads the last
 /// ones.
 void Evaluator::place(std::int64_t lo, std::int64_t hi) {
-  const auto put = [&](auto& buffer, const auto& from, auto& there) {
-    if (from.empty()) return;
-    const std::int64_t size = (hi - lo) * data_.dim();
-    if (buffer.size() < size) buffer = {exec_, size};
-    uploader_.upload(buffer.data(), from.data() + lo * data_.dim(), static_cast<std::size_t>(size) * sizeof(from[0]));
-    there = {buffer.data(), hi - lo, data_.c, data_.h, data_.w};
+  pixels_ = data_.pixels(lo, hi);
+  const auto put = [&](auto& buffer, const auto* from, auto& there) {
+    if (from == nullptr) return;
+    if (exec_.backend != Backend::cpu) {
+      const std::int64_t size = (hi - lo) * data_.dim();
+      if (buffer.size() < size) buffer = {exec_, size};
+      uploader_.upload(buffer.data(), from, static_cast<std::size_t>(size) * sizeof(from[0]));
+      from = buffer.data();
+    }
+    there = {from, hi - lo, data_.c, data_.h, data_.w};
   };
-  put(resident_bytes_, data_.bytes, resident_.bytes);
-  put(resident_floats_, data_.floats, resident_.floats);
+  put(resident_bytes_, pixels_.bytes, resident_.bytes);
+  put(resident_floats_, pixels_.floats, resident_.floats);
   resident_.first = lo;
 }
 
@@ -234,7 +233,7 @@ static int rounds_of(const Attack& attack) {
 
 /// What the model says of the clean images: where every sample of the pool begins. With a loss, its gradients there
 /// too.
-void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) {
+void Evaluator::clean_samples(const Pool& pool, Aim aim, const Loss* loss, Model& model) {
   Workspace& work = *work_;
   float* pixels = work.pixels.data();
   std::uint16_t* label = work.label.data();
@@ -247,8 +246,10 @@ void Evaluator::clean_samples(const Pool& pool, const Loss* loss, Model& model) 
     const std::int64_t rows = std::min(batch_, hi - first);
     begin_samples(exec_, pool, first - pool.lo, rows, pixels);
     if (pool.ranks > 0) rank_targets(exec_, pool, first - pool.lo, rows, model.classes(), logits, label);
+    if (aim) aim_samples(exec_, pool, aim, first - pool.lo, n, model.classes(), logits, label);
     if (loss != nullptr) {
-      loss->evaluate(exec_, {n, model.classes(), logits, label, nullptr, work.value.data(), work.cotangent.data()});
+      const std::uint16_t* const target = aim ? pool.goal + (first - pool.lo) : nullptr;
+      loss->evaluate(exec_, {n, model.classes(), logits, label, target, work.value.data(), work.cotangent.data()});
       begin_gradients(exec_, pool, first - pool.lo, rows, model.vjp(exec_, work.cotangent.data()));
     }
   }
@@ -279,7 +280,7 @@ static void advance_traced(const Exec& exec, const Attack& attack, const Pool& p
     trace.push_back({.sample = item[r].sample,
                      .item = item[r].number / static_cast<std::uint32_t>(pool.n),
                      .query = static_cast<std::uint32_t>(trace.size()),
-                     .target = attack.targets > 0 ? target[r] : kNoTarget,
+                     .target = attack.targets > 0 || attack.aim ? target[r] : kNoTarget,
                      .loss = one_loss ? loss[r] : std::numeric_limits<float>::quiet_NaN(),
                      .step = step[r]});
   }
@@ -359,7 +360,9 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   }
 }
 
-/// Asks the model again about every point that is claimed to fool it, as it is stored, in a batch of nothing else.
+/// Asks the model again about every point that is claimed to fool it, as it is stored, in a batch of nothing else; as
+/// often as the attack averages gradients, or once more for an odd number, so that no lucky draw of a randomised model
+/// counts.
 void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners) {
   Workspace& work = *work_;
   float *pixels = work.pixels.data(), *clean = work.clean_pixels.data();
@@ -376,9 +379,11 @@ void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t w
     pick_rows(exec_, n, list, first, winners - 1, sample);
     gather_pixels(exec_, points, sample, n, pixels, label);
     gather_pixels(exec_, originals, sample, n, clean, label);
-    const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
-    score_logits(exec_, useful, model.classes(), logits, label, nullptr, work.lane_row.data());
-    verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels);
+    for (int nth = 0; nth < pool.asked; ++nth) {
+      const float* logits = model.forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
+      score_logits(exec_, useful, model.classes(), logits, label, nullptr, work.lane_row.data());
+      verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels, nth);
+    }
   }
 }
 
@@ -481,6 +486,10 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   pool.points = hold(work.points, n * dim);
   pool.ranks = ranks;
   pool.rank = hold(work.rank, n * ranks);
+  pool.asked = draws / 2 * 2 + 1;
+  if (pool.asked > 1) pool.votes = hold(work.votes, n);
+  const Aim aim = levels.front().attacks.front()->aim;
+  if (aim) pool.goal = hold(work.goal, n + kFewestRows);
   if (clean_loss != nullptr) pool.gradients = hold(work.clean_gradients, n * dim);
   const std::uint32_t* const streams = streams_of(levels.front().attacks);
   pool.full = full;
@@ -526,6 +535,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   lanes.row = hold(work.lane_row, batch_);
   lanes.take = hold(work.take, batch_);
   lanes.from = hold(work.from, batch_);
+  lanes.aimed = static_cast<bool>(aim);
   if (!starts.empty()) {
     float* const there = hold(work.starts, n * dim);
     uploader_.upload(there, starts.data(), starts.size_bytes());
@@ -549,7 +559,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   Passes passes_before = model.passes();
   try {
     begin_pool(exec_, pool);
-    clean_samples(pool, clean_loss, model);
+    clean_samples(pool, aim, clean_loss, model);
     if (!alone) begin_curve(exec_, pool, all);
     Passes clean{1, clean_loss != nullptr ? 1u : 0u};  // charged to the level that comes first
     for (const int which : order_of(static_cast<int>(levels.size()), all.bisect)) {
@@ -598,6 +608,8 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
     if (trace != nullptr) finish_trace(exec_, pool, *trace);
+    if (exported != nullptr) exported->asked = pool.asked;
+    if (exported != nullptr && aim) exported->targets = exported_column<std::uint16_t>(exec_, pool.goal, n);
     if (exported != nullptr && alone) {
       exported->points.resize(static_cast<std::size_t>(n * dim));
       exported->passes.resize(static_cast<std::size_t>(n));

@@ -49,6 +49,9 @@ struct AttackExport {
   std::vector<float> points;
   /// n: those that count, forward in the upper half, backward in the lower; not of a curve.
   std::vector<std::uint64_t> passes;
+  int asked = 1;  ///< how often the model was asked about a claimed success, for the majority to decide
+  /// n, of an attack with an aim: the class that each was to be taken for; kNoTarget where that is its label.
+  std::vector<std::uint16_t> targets = {};
   /// Filled where it is there: the answers that count, by sample, item and query. Fetched step by step, so slower.
   std::optional<std::vector<TraceStep>> trace = {};
 };
@@ -66,8 +69,8 @@ struct UnitResult {
 
 /// Computes units: generate -> forward -> reduce, all on exec's device. Buffers are allocated before a unit's first
 /// batch, where an earlier unit has not left them; inside a unit nothing is allocated, and nothing waits but its end.
-/// The data set is resident on the device where it takes at most half of what is free there; else each unit's images
-/// are streamed there before its first batch.
+/// The data set is resident on the device where it takes at most half of what is free there; else, and where images are
+/// read only when they are asked for, each unit's are streamed there before its first batch.
 class Evaluator {
  public:
   Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
@@ -98,7 +101,7 @@ class Evaluator {
   struct Level;
   std::vector<UnitResult> attack(std::span<const Perturbation> perturbations, std::int64_t lo, std::int64_t hi,
                                  Model& model, AttackExport* exported, std::span<const float> starts);
-  void clean_samples(const Pool& pool, const Loss* loss, Model& model);
+  void clean_samples(const Pool& pool, Aim aim, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model, std::vector<TraceStep>* trace);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
   void export_fallen(const Pool& pool, AttackExport& exported) const;
@@ -115,6 +118,7 @@ class Evaluator {
   Buffer<float> resident_floats_;
   Buffer<std::uint16_t> resident_labels_;
   ResidentData resident_;
+  Pixels pixels_;  // on the host, of what was placed last
   bool streamed_ = false;
   std::unique_ptr<Workspace> work_;
 };

@@ -15,6 +15,9 @@ std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const
   std::vector<std::unique_ptr<Attack>> attacks;
   if (entry.make != nullptr) {
     attacks.push_back(entry.make(params));
+    Attack& attack = *attacks.front();
+    attack.aim = aim_of(params);
+    if (attack.aim) attack.loss = Registry<Loss>::find(attack.loss)->towards;
     return attacks;
   }
   for (Member& member : entry.members(params)) {
@@ -32,6 +35,10 @@ std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const
       throw Error(
           ExitCode::usage,
           fmt::format("{}: members: '{}' has a start, but starting points are for single attacks", name, one.name));
+    if (aim_of(one.params))
+      throw Error(ExitCode::usage, fmt::format("{}: members: '{}' has a target, but an ensemble's success is any class "
+                                               "but the label",
+                                               name, one.name));
     attacks.push_back(its.make(one.params));
   }
   return attacks;
@@ -46,6 +53,9 @@ void check_classes(const Perturbation& perturbation, int classes, const std::str
                   fmt::format("attack '{}' maximises the loss '{}', which needs at least {} classes, but {} has {}",
                               attack->name, attack->loss, loss->min_classes, model, classes),
                   "choose another loss, or an ensemble of attacks without it");
+    if (attack->aim.at == Aim::At::number && attack->aim.number >= classes)
+      throw Error(ExitCode::usage, fmt::format("attack '{}' has target {}, but {} has {} classes, 0 to {}",
+                                               attack->name, attack->aim.number, model, classes, classes - 1));
   }
 }
 

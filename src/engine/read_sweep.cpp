@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "assay/attack.hpp"
+#include "assay/core/error.hpp"
 #include "assay/corruption.hpp"
 #include "assay/metric.hpp"
 #include "assay/source.hpp"
@@ -139,6 +140,11 @@ void read_data(const ConfigValue& data, Sweep& sweep) {
   if (found->takes_path != (colon != std::string::npos && colon + 1 < sweep.source.size())) {
     config_error(source.where, fmt::format("source = {}: '{}' is expected", source.shown(),
                                            found->takes_path ? kind + ":FOLDER" : kind));
+  }
+  try {
+    check_source(sweep.source);
+  } catch (const Error& error) {
+    config_error(source.where, error.what(), error.hint());
   }
   if (const ConfigValue* limit = data.find("limit")) sweep.limit = integer_of(*limit, "limit", 1);
 }

@@ -22,10 +22,12 @@ Witnesses witnesses_of(const Plan& plan, const Unit& unit, const DataSet& data, 
   w.attack = plan.perturbations[static_cast<std::size_t>(cell.perturbation)];
   w.norm = Registry<AttackEntry>::find(w.attack.name)->norm;
   w.epsilon = real_param(w.attack.params, "epsilon");
+  w.asked = exported.asked;
   for (std::int64_t u = 0; u < unit.hi - unit.lo; ++u) {
     const SampleRow& row = result.rows[static_cast<std::size_t>(u)];
     if (!is_witness(row)) continue;
     w.add(data, unit.lo + u, row.prediction, static_cast<std::int64_t>(w.index.size()));
+    if (w.targeted()) w.target.push_back(exported.targets[static_cast<std::size_t>(u)]);
     const auto from = exported.points.begin() + u * data.dim();
     w.points.insert(w.points.end(), from, from + data.dim());
   }
@@ -185,7 +187,10 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
       continue;
     }
     cell.n += record->rows.size();
-    for (const SampleRow& row : record->rows) cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
+    for (const SampleRow& row : record->rows) {
+      cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
+      cell.label_is_target += row.has(SampleRow::label_is_target) ? 1u : 0u;
+    }
     cell.passes += record->passes;
     cell.evaluated += record->evaluated;
     for (const std::string& name : plan.metrics) {

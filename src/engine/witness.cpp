@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "assay/core/buffer.hpp"
 #include "assay/core/error.hpp"
 #include "core/sha256.hpp"
 #include "core/transfer.hpp"
 #include "data/npy.hpp"
+#include "engine/check_params.hpp"
+#include "engine/config_tree.hpp"
 #include "engine/store.hpp"
 
 namespace assay {
@@ -22,10 +25,32 @@ namespace fs = std::filesystem;
 /// Models may change their arithmetic below this many rows.
 constexpr std::int64_t kFewestRows = 16;
 
+/// Of the largest `eot`.
+constexpr int kMostAsked = 10001;
+
 constexpr char kDamaged[] = "write it again: the same `assay run --save-adversarials` or `assay attack`";
 
 [[noreturn]] void refuse(const fs::path& file, const std::string& what, const char* hint = kDamaged) {
   throw Error(ExitCode::input, "'" + file.string() + "': " + what, hint);
+}
+
+/// A target that the attack's parameter does not mean would make another claim. What `second` and `least_likely` mean
+/// only the model knows.
+void check_targets(const fs::path& manifest, const Witnesses& w) {
+  if (w.target.size() != w.index.size())
+    refuse(manifest, fmt::format("found {} targets, expected {}", w.target.size(), w.index.size()));
+  const Aim aim = aim_of(w.attack.params);
+  const auto means = [&](int target, int label) {
+    if (target >= w.classes || target == label) return false;
+    if (aim.at == Aim::At::number) return target == aim.number;
+    if (aim.at == Aim::At::next) return target == (label + 1) % w.classes;
+    return static_cast<bool>(aim);
+  };
+  for (std::size_t i = 0; i < w.target.size(); ++i)
+    if (!means(w.target[i], w.label[i]))
+      refuse(manifest,
+             fmt::format("found the target {} of image {} with label {}, expected {} of {} classes", w.target[i],
+                         w.index[i], w.label[i], shown(w.attack.params.at("target")), w.classes));
 }
 
 void check(const fs::path& manifest, const Witnesses& w) {
@@ -37,6 +62,9 @@ void check(const fs::path& manifest, const Witnesses& w) {
     refuse(manifest, "found the norm '" + w.norm + "', expected linf, l2 or l1");
   if (!(w.epsilon >= 0) || !std::isfinite(w.epsilon))
     refuse(manifest, fmt::format("found the radius {}, expected a finite number from 0 on", w.epsilon));
+  if (w.targeted()) check_targets(manifest, w);
+  if (w.asked < 1 || w.asked > kMostAsked || w.asked % 2 == 0)
+    refuse(manifest, fmt::format("found {} answers a witness, expected an odd number up to {}", w.asked, kMostAsked));
   for (const std::int64_t row : w.row)
     if (row < 0 || row >= w.shape[0])
       refuse(manifest, fmt::format("found the row {} of a file with {} points", row, w.shape[0]));
@@ -56,14 +84,24 @@ std::string fault(const Witnesses& w, const DataSet& data, std::int64_t sample, 
   return {};
 }
 
+/// What is wrong with the model's answer to the witness `at`, if anything is.
+std::string fault(const Witnesses& w, std::size_t at, std::span<const float> logits) {
+  if (!std::ranges::all_of(logits, [](float v) { return std::isfinite(v); }))
+    return "the model's logits are not finite there";
+  const auto top = std::ranges::max_element(logits) - logits.begin();
+  if (w.targeted() && top != w.target[at])
+    return fmt::format("the model says {}, expected its target {}", top, w.target[at]);
+  return top == w.label[at] ? fmt::format("the model says {}, its label", w.label[at]) : std::string();
+}
+
 }  // namespace
 
 double distance(const std::string& norm, const DataSet& data, std::int64_t sample, const float* point) {
   double largest = 0, squares = 0, sum = 0;
-  const auto dim = static_cast<std::size_t>(data.dim()), at = static_cast<std::size_t>(sample) * dim;
-  for (std::size_t i = 0; i < dim; ++i) {
-    const float clean = data.bytes.empty() ? data.floats[at + i] : static_cast<float>(data.bytes[at + i]) / 255.f;
-    const double d = std::abs(static_cast<double>(point[i]) - static_cast<double>(clean));
+  const Pixels clean = data.pixels(sample, sample + 1);
+  for (std::int64_t i = 0; i < data.dim(); ++i) {
+    const float pixel = data.is_float() ? clean.floats[i] : static_cast<float>(clean.bytes[i]) / 255.f;
+    const double d = std::abs(static_cast<double>(point[i]) - static_cast<double>(pixel));
     largest = std::max(largest, d);
     squares += d * d;
     sum += d;
@@ -93,6 +131,8 @@ void write_witnesses(const fs::path& manifest, const std::string& points_file, c
                   {"epsilon", w.epsilon},
                   {"points", {{"file", points_file}, {"sha256", sha256(points)}, {"shape", w.shape}}},
                   {"samples", {{"index", w.index}, {"label", w.label}, {"prediction", w.prediction}, {"row", w.row}}}};
+  if (w.asked > 1) payload["asked"] = w.asked;
+  if (w.targeted()) payload["samples"]["target"] = w.target;
   payload["model"]["classes"] = w.classes;
   if (!w.model_path.empty()) payload["model"]["path"] = w.model_path;
   if (!w.data_path.empty()) payload["data"]["path"] = w.data_path;
@@ -123,10 +163,12 @@ Witnesses read_witnesses(const fs::path& manifest) {
     w.attack = perturbation_from_json(payload.at("attack"));
     w.norm = payload.at("norm").get<std::string>();
     w.epsilon = payload.at("epsilon").get<double>();
+    w.asked = payload.value("asked", 1);
     samples.at("index").get_to(w.index);
     samples.at("label").get_to(w.label);
     samples.at("prediction").get_to(w.prediction);
     samples.at("row").get_to(w.row);
+    if (w.targeted()) samples.at("target").get_to(w.target);
 
     const fs::path name = points.at("file").get<std::string>(), file = manifest.parent_path() / name;
     if (name != name.filename()) refuse(manifest, "found points in '" + name.string() + "', expected a file beside it");
@@ -188,18 +230,27 @@ std::vector<Refuted> verify_witnesses(const Exec& exec, Model& model, const Data
       std::copy_n(w.points.data() + row * dim, dim, pixels.data() + r * dim);
     }
     upload(exec, there.data(), pixels.data(), pixels.size() * sizeof(float));
-    fetch_unit(exec, logits.data(), model.forward(exec, {there.data(), batch, data.c, data.h, data.w}, false),
-               logits.size() * sizeof(float));
-    for (std::int64_t r = 0; r < std::min(batch, n - first); ++r) {
-      const auto at = static_cast<std::size_t>(first + r);
-      std::string why = fault(w, data, w.index[at], pixels.data() + r * dim);
-      const auto begin = logits.begin() + r * static_cast<std::int64_t>(classes),
-                 end = begin + static_cast<std::int64_t>(classes);
-      if (why.empty() && !std::all_of(begin, end, [](float v) { return std::isfinite(v); }))
-        why = "the model's logits are not finite there";
-      if (why.empty() && std::max_element(begin, end) - begin == w.label[at])
-        why = fmt::format("the model says {}, its label", w.label[at]);
-      if (!why.empty()) refuted.push_back({w.index[at], std::move(why)});
+    const std::int64_t useful = std::min(batch, n - first);
+    std::vector<int> held(static_cast<std::size_t>(useful));
+    std::vector<std::string> why(held.size());
+    for (int nth = 0; nth < w.asked; ++nth) {
+      fetch_unit(exec, logits.data(), model.forward(exec, {there.data(), batch, data.c, data.h, data.w}, false),
+                 logits.size() * sizeof(float));
+      for (std::size_t r = 0; r < held.size(); ++r) {
+        const std::string found =
+            fault(w, static_cast<std::size_t>(first) + r, std::span(logits).subspan(r * classes, classes));
+        if (found.empty())
+          ++held[r];
+        else
+          why[r] = found;
+      }
+    }
+    for (std::size_t r = 0; r < held.size(); ++r) {
+      const std::int64_t sample = w.index[static_cast<std::size_t>(first) + r];
+      std::string found = fault(w, data, sample, pixels.data() + static_cast<std::int64_t>(r) * dim);
+      if (found.empty() && 2 * held[r] < w.asked)
+        found = w.asked == 1 ? why[r] : fmt::format("{} of {} answers: {}", w.asked - held[r], w.asked, why[r]);
+      if (!found.empty()) refuted.push_back({sample, std::move(found)});
     }
   }
   return refuted;

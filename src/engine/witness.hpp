@@ -18,6 +18,7 @@ struct Witnesses {
   Perturbation attack;
   std::string norm;  ///< "linf", "l2" or "l1"
   double epsilon = 0;
+  int asked = 1;                      ///< how often the model was asked about each: the majority decided
   std::string model_path, data_path;  ///< where both were; may be empty, and decide nothing
   std::vector<std::int64_t> shape;    ///< of the file of points: rows, C, H, W
   std::vector<float> points;          ///< pixels, should be in [0, 1]
@@ -25,11 +26,14 @@ struct Witnesses {
   std::vector<std::int64_t> row;    ///< of the file
   std::vector<std::int64_t> index;  ///< in the data set
   std::vector<std::uint16_t> label, prediction;
+  std::vector<std::uint16_t> target;  ///< the class that it was to be taken for, where the attack has a target
 
+  bool targeted() const { return attack.params.contains("target"); }
   void add(const DataSet& data, std::int64_t sample, std::uint16_t predicted, std::int64_t point);
 };
 
-/// Whether the last verified point of an attacked sample proves that it is not robust: right when clean, then fooled.
+/// Whether the last verified point of an attacked sample proves that it is not robust: right when clean, then fooled
+/// (or taken for the target).
 bool is_witness(const SampleRow& row);
 
 /// How far `point` (pixels, C x H x W) is from an image of the data set; `norm` is "linf", "l2" or "l1".
@@ -52,10 +56,10 @@ struct Refuted {
   std::string why;
 };
 
-/// Asks the model once about each point, and measures it: finite, in the box, within epsilon of the image by the ball's
-/// definition (1e-6 relative and 2^-25 a pixel, half a unit in the last place below 1), the label not the arg-max
-/// (ties: lowest index). Knows of no attack. Throws assay::Error (exit 65) where the data is not the manifest's, or a
-/// label is not the data's.
+/// Asks the model about each point, once or witnesses.asked times, and measures it: finite, in the box, within epsilon
+/// of the image by the ball's definition (1e-6 relative and 2^-25 a pixel, half a unit in the last place below 1), the
+/// label not the arg-max (ties: lowest index), or the target it; of several answers by the majority. Knows of no
+/// attack. Throws assay::Error (exit 65) where the data is not the manifest's, or a label is not the data's.
 std::vector<Refuted> verify_witnesses(const Exec& exec, Model& model, const DataSet& data, const Witnesses& witnesses,
                                       std::int64_t batch);
 

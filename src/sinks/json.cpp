@@ -27,7 +27,7 @@ nlohmann::json to_json(const Results& results) {
     json perturbation = json::array(), metrics = json::object(), curves = json::object();
     for (const Perturbation& p : cell.perturbation) perturbation.push_back(to_json(p));
     for (const auto& [name, estimate] : cell.metrics) {
-      metrics[name] = to_json(estimate, Registry<Metric>::find(name)->definition);
+      metrics[name] = to_json(estimate, cell.definition(name));
       for (const auto& [curve, values] : estimate.curves) {
         json list = json::array();
         for (const double value : values) list.push_back(number(value));
@@ -43,6 +43,7 @@ nlohmann::json to_json(const Results& results) {
                      {"evaluated", {{"forward", cell.evaluated.forward}, {"backward", cell.evaluated.backward}}},
                      {"flags", cell.flags},
                      {"metrics", metrics}});
+    if (cell.targeted()) cells.back()["label_is_target"] = cell.label_is_target;
   }
   return {{"schema", 1}, {"cells", cells}};
 }

@@ -43,7 +43,8 @@ std::string label(const Results& results, const CellResult& cell) {
               return q.name == p.name && q.params.contains(key) && q.params.at(key) != own;
             });
           });
-      if (name == "epsilon" || name == "severity" || (varies && !(name == "step" && step_follows(results, p))))
+      if (name == "epsilon" || name == "severity" || name == "target" ||
+          (varies && !(name == "step" && step_follows(results, p))))
         line += fmt::format(" {}={}", name, text(value));
     }
   }
@@ -92,6 +93,7 @@ std::string render(const Results& results) {
       out += fmt::format("  {:>{}}", found == cell.metrics.end() ? "-" : shown(found->second),
                          std::max<std::size_t>(8, name.size()));
     }
+    if (cell.label_is_target > 0) out += fmt::format("  ({} of the target's class)", cell.label_is_target);
     if (cell.undecided > 0) out += fmt::format("  ({} undecided)", cell.undecided);
     out += '\n';
   }
@@ -99,9 +101,13 @@ std::string render(const Results& results) {
     out += fmt::format("\n95% intervals are at most {:.1f} points to a side; each stands in results.json.\n",
                        100 * widest);
   out += "\nThe columns:\n";
+  const bool targeted = std::ranges::any_of(results.cells, &CellResult::targeted);
   for (const std::string& name : columns) {
     const Metric* metric = Registry<Metric>::find(name);
-    if (metric != nullptr) out += fmt::format("  {:<{}}  {}\n", name, longest, metric->definition);
+    if (metric == nullptr) continue;
+    out += fmt::format("  {:<{}}  {}\n", name, longest, metric->definition);
+    if (targeted && !metric->targeted.empty())
+      out += fmt::format("  {:<{}}  with a target: {}\n", "", longest, metric->targeted);
   }
   out += '\n';
 

@@ -167,10 +167,12 @@ class Probe {
 
   /// The first n images, from the start again where the data has fewer.
   std::vector<float> images(std::int64_t n) const {
-    const auto dim = static_cast<std::size_t>(data_.dim()), total = dim * static_cast<std::size_t>(data_.n);
+    const std::int64_t there = std::min(n, data_.n);
+    const Pixels found = data_.pixels(0, there);
+    const auto dim = static_cast<std::size_t>(data_.dim()), total = dim * static_cast<std::size_t>(there);
     std::vector<float> pixels(dim * static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < pixels.size(); ++i) {
-      pixels[i] = data_.floats.empty() ? static_cast<float>(data_.bytes[i % total]) / 255.f : data_.floats[i % total];
+      pixels[i] = data_.is_float() ? found.floats[i % total] : static_cast<float>(found.bytes[i % total]) / 255.f;
     }
     return pixels;
   }
@@ -323,13 +325,13 @@ class Probe {
   /// Likely inputs of image models, the data's own size first.
   std::vector<std::array<std::int64_t, 3>> other_shapes() const {
     std::vector<std::array<std::int64_t, 3>> shapes;
-    for (const std::int64_t c : {1, 3}) {
+    for (const std::int64_t c : {1, 3, 4}) {
       if (c != data_.c) shapes.push_back({c, data_.h, data_.w});
     }
     for (const std::int64_t side : {28, 32, 64, 96, 224, 299}) {
       if (side == data_.h && side == data_.w) continue;
       shapes.push_back({data_.c, side, side});
-      for (const std::int64_t c : {1, 3}) {
+      for (const std::int64_t c : {1, 3, 4}) {
         if (c != data_.c) shapes.push_back({c, side, side});
       }
     }

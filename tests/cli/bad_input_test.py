@@ -98,6 +98,9 @@ class Config(BadInput):
             "severity = 6: must be between 1 and 5": sweep(corruption("contrast", 6)),
             "severity = 2.5: a whole number": sweep(corruption("contrast", 2.5)),
             "epsilon = -1: must be between": sweep(attack("pgd_linf", "epsilon = -1")),
+            "target = \"last\": a text, one of \"none\", \"second\"": sweep(attack("fgsm", 'epsilon = 0.1\ntarget = "last"')),
+            "target = 1.5: a text, one of": sweep(attack("fgsm", "epsilon = 0.1\ntarget = 1.5")),
+            "unknown key 'target' in [[attack]]": sweep(attack("square_linf", "epsilon = 0.1\ntarget = 1")),
             "epsilon = nan: a finite number": sweep(attack("pgd_l2", "epsilon = [0.5, nan]")),
             "epsilon is an empty list": sweep(attack("pgd_linf", "epsilon = []")),
             "missing 'epsilon'": sweep(attack("fgm_l2", "")),
@@ -149,6 +152,8 @@ class CommandLine(BadInput):
             "missing 'epsilon'": attack_it,
             "epsilon = -1": (*attack_it, "--epsilon", -1),
             "epsilon = nan": (*attack_it, "--epsilon", "nan"),
+            "attack 'fgsm' has target 10, but the model has 10 classes, 0 to 9": (*attack_it, "--epsilon", 0.1, "--target", 10),
+            "target = -1: a text, one of": (*attack_it, "--epsilon", 0.1, "--target", -1),
             "--epsilon has no value": (*attack_it, "--epsilon"),
             "--epsilon is given twice": (*attack_it, "--epsilon", 0.1, "--epsilon=0.2"),
             "--out: is empty": (*run_it[:2], "--out", ""),
@@ -307,6 +312,13 @@ class Data(BadInput):
     def test_a_source_that_is_not_there_is_named(self) -> None:
         for source in ("npy:missing", "idx:missing", "cifar10:missing"):
             self.sweep_refused(65, "missing", sweep(source=source))
+
+    def test_corruptions_take_no_fourth_channel(self) -> None:
+        folder = self.folder({"images.npy": npy("|u1", (IMAGES, 14, 14, 4), PIXELS), "labels.npy": npy("|u1", (IMAGES,), LABELS)})
+        says = f"corruptions take images of 1 or 3 channels, but those of 'npy:{folder.name}' have 4"
+        anything = model(ROOT / "tests/golden/fails_on_white.pt", "")
+        self.new_sweep_refused(65, says, sweep(corruption("contrast", 1), models=anything, source=f"npy:{folder}"))
+        self.refused(65, says, "corrupt", f"npy:{folder}", "contrast", "--severity", 1, "--out", self.dir / "made")
 
     def test_corruptions_take_uint8_only(self) -> None:
         floats = npy("<f4", (IMAGES, 1, SIDE, SIDE), [byte / 255 for byte in PIXELS])

@@ -72,6 +72,31 @@ class Attack(Case):
                 self.assertTrue(abs(abs(moved) - 0.1) < 1e-6 or value in (0.0, 1.0) or moved == 0)
         self.assertEqual({(row["forward"], row["backward"]) for row in rows}, {("3", "1"), ("4", "1")})
 
+    def test_four_channels_are_attacked_in_either_layout(self) -> None:
+        """golden/fails_on_white.pt says 9 unless an image is all black, whatever its channels."""
+        n, side = 6, 8
+        plane = side * side
+        planar = random.Random(4).randbytes(n * 4 * plane).translate(bytes(i // 2 for i in range(256)))
+        last = bytes(planar[(i * 4 + k) * plane + p] for i in range(n) for p in range(plane) for k in range(4))
+        write(self.dir / "bytes/images.npy", npy("|u1", (n, side, side, 4), last))
+        write(self.dir / "floats/images.npy", npy("<f4", (n, 4, side, side), [single(byte / 255) for byte in planar]))
+        for attack, *more in (("fgsm", "--epsilon", 0.5), ("apgd_ce_l2", "--epsilon", 2, "--steps", 5), ("fab_linf", "--epsilon", 0.5),
+                              ("square_linf", "--epsilon", 0.5, "--queries", 20), ("pgd_l1", "--epsilon", 9)):  # fmt: skip
+            with self.subTest(attack):
+                made = []
+                for kind in ("bytes", "floats"):
+                    write(self.dir / kind / "labels.npy", npy("|u1", (n,), [9] * n))
+                    out = self.dir / kind / attack
+                    self.done("attack", ROOT / "tests/golden/fails_on_white.pt", f"npy:{self.dir / kind}", attack, "--out", out, *more)
+                    made.append((out / "adversarial.npy").read_bytes())
+                    self.assertEqual(self.json("verify", out)["refuted"], 0)
+                self.assertEqual(made[0], made[1])
+                _, shape, values = read_npy(out / "adversarial.npy")
+                self.assertEqual(shape, (n, 4, side, side))
+                if attack == "fgsm":
+                    self.assertEqual(set(values), {0.0})
+                    self.assertEqual(self.json("verify", out)["witnesses"], n)
+
     def test_epsilon_0_gives_the_clean_images(self) -> None:
         images, rows = self.attack("fgsm", "--epsilon", 0)
         self.assertEqual({value for difference in self.differences(images) for value in difference}, {0.0})

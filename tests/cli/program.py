@@ -5,6 +5,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 
 ASSAY = Path(os.environ["ASSAY_BIN"])
@@ -95,6 +96,17 @@ def read_npy(path: Path) -> tuple[str, tuple[int, ...], list]:
 
 def idx(shape: tuple[int, ...], values: bytes) -> bytes:
     return struct.pack(f">I{len(shape)}I", 0x0800 + len(shape), *shape) + values
+
+
+def png(width: int, height: int, rgb: bytes) -> bytes:
+    """An RGB image; `rgb` is H x W x 3."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + rgb[y * width * 3 : (y + 1) * width * 3] for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def units(out: Path) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 """What a sweep leaves: results that say the same in every form, whoever computed them and in whatever order."""
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -95,6 +96,38 @@ class Form(Case):
         self.assertEqual(forms[timed["fastest"]["fold"], timed["fastest"]["channels_last"]], min(forms.values()))
         self.assertIn("fastest: write fold = ", self.done("doctor", "--tune", config).stdout)
         self.refused(2, "cannot read", "doctor", "--tune", self.dir / "none.toml")
+
+
+class Targets(Case):
+    def test_are_an_axis_with_a_success_of_their_own(self) -> None:
+        out = self.dir / "out"
+        targets = attack("pgd_linf", 'epsilon = 0.05\nsteps = 5\ntarget = ["none", "second", 3]')
+        config = self.write_sweep(sweep(targets, models=model(STANDARD), top='metrics = ["accuracy", "robust_accuracy"]', limit=40))
+        table = self.done("run", config, "--out", out).stdout
+        clean, untargeted, second, third = json.loads((out / "results.json").read_text())["cells"]
+        self.assertNotIn("target", untargeted["perturbation"][0]["params"])
+        self.assertNotIn("label_is_target", untargeted)
+        self.assertEqual([cell["perturbation"][0]["params"]["target"] for cell in (second, third)], ["second", "3"])
+        self.assertEqual(second["label_is_target"], 0)
+        self.assertEqual(third["label_is_target"], fashion_labels(40).count(3))
+        robust = [cell["metrics"]["robust_accuracy"] for cell in (untargeted, second, third)]
+        self.assertLessEqual(robust[0]["value"], robust[1]["value"])
+        self.assertLess(robust[1]["value"], robust[2]["value"])
+        self.assertLess(robust[2]["value"], clean["metrics"]["accuracy"]["value"])
+        for estimate, means in zip(robust, ("fooled by no point", "taken for its target by no point", "taken for its target"), strict=True):
+            self.assertIn(means, estimate["definition"])
+        self.assertIn(f"target=3  ", table)
+        self.assertIn(f"({third['label_is_target']} of the target's class)", table)
+        self.assertIn("with a target: right when clean and taken for its target", table)
+        # The cell without a target is the one that it was before there were any.
+        plain = self.write_sweep(sweep(attack("pgd_linf", "epsilon = 0.05\nsteps = 5"), models=model(STANDARD), limit=40), "plain.toml")
+        units = {unit["key"] for unit in self.json("plan", plain)["units"]}
+        self.assertLess(units, {unit["key"] for unit in self.json("plan", config)["units"]})
+
+
+def fashion_labels(count: int) -> list[int]:
+    with gzip.open(next((ROOT / "data" / "fashion_mnist").glob("t10k-labels-*.gz"))) as file:
+        return list(file.read(8 + count)[8:])
 
 
 class Results(Whole):

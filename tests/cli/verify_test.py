@@ -1,4 +1,5 @@
 """Saved adversarials, and `verify`, which believes nothing that it can check."""
+import csv
 import hashlib
 import json
 import shutil
@@ -114,6 +115,27 @@ class Attack(Case):
         said = run("verify", out, "--model", ROBUST)
         self.assertEqual(said.returncode, 1)
         self.assertIn(f"\n  image {report['cells'][0]['refuted'][0]['index']}: the model says ", said.stdout)
+
+    def test_a_target_is_part_of_the_claim(self) -> None:
+        out = self.attack("--target", "second")
+        rows = list(csv.DictReader((out / "samples.csv").read_text().splitlines()))
+        for row in rows:
+            reached = row["pred_clean"] == row["label"] and row["pred_adv"] == row["target"]
+            self.assertEqual(row["success"], str(int(reached)), row)
+        found = [row for row in rows if row["success"] == "1"]
+        self.assertGreater(len(found), 3)
+        self.assertLess(len(found), sum(row["pred_adv"] != row["label"] == row["pred_clean"] for row in rows))
+        report = self.json("verify", out)
+        self.assertEqual((report["witnesses"], report["refuted"]), (len(found), 0))
+        manifest = json.loads((out / "witnesses.json").read_text())["payload"]
+        self.assertEqual(manifest["samples"]["target"], [int(row["target"]) for row in found])
+        other = {int(row["index"]): next(k for k in "012" if k not in (row["label"], row["target"])) for row in found}
+        manifest["samples"]["target"] = [int(other[index]) for index in manifest["samples"]["index"]]
+        compact = json.dumps(manifest, separators=(",", ":"), sort_keys=True)
+        write(out / "witnesses.json", json.dumps({"payload": manifest, "sha256": hashlib.sha256(compact.encode()).hexdigest()}))
+        result = run("verify", out, "--json")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(json.loads(result.stdout)["cells"][0]["refuted"][0]["why"], r"^the model says \d, expected its target \d$")
 
     def test_a_folder_without_witnesses_is_refused(self) -> None:
         self.refused(65, f"'{self.dir}' holds no witnesses", "verify", self.dir)

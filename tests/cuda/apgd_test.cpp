@@ -121,5 +121,29 @@ TEST(ApgdEot, AveragesGradientsAndIsChargedForEach) {
   EXPECT_EQ(result.passes[0] & 0xFFFFFFFFu, 4u * 6);
 }
 
+TEST(ApgdEot, VerifiesASuccessByTheMajorityOfAnOddNumberOfAnswers) {
+  // Right when clean and at the first of two draws, wrong at the second; then as `says` of the three verifying answers.
+  const DataSet data = inner_data(4, 1, 4, 4);
+  const Params params = {{"epsilon", 0.1}, {"steps", std::int64_t{6}}, {"eot", std::int64_t{2}}};
+  const std::pair<std::vector<bool>, bool> cases[] = {{{true, false, false}, false}, {{false, false, true}, false},
+                                                      {{false, true, true}, true},   {{true, true, false}, true},
+                                                      {{true, true, true}, true},    {{false, false, false}, false}};
+  for (const auto& [wrong, holds] : cases) {
+    std::vector<bool> says = {false, false, true};
+    says.insert(says.end(), wrong.begin(), wrong.end());
+    LinearModel model(16, std::vector<float>(2 * 16), {0.f, 0.f});
+    std::size_t rows = 0;
+    model.on_logits = [&](const float*, float* z) { z[0] = says.at(rows++ / 16) ? -1.f : 1.f; };
+    const Attacked result = attack("apgd_ce_linf", params, data, model, {.full = false});
+    for (std::size_t s = 0; s < 4; ++s) {
+      EXPECT_EQ(result.rows[s].has(SampleRow::fooled_final), holds) << testing::PrintToString(wrong);
+      EXPECT_EQ(result.rows[s].has(SampleRow::undecided), !holds);
+      EXPECT_FALSE(holds && result.rows[s].has(SampleRow::correct)) << "the row is that of an answer that was wrong";
+      EXPECT_EQ(result.passes[s] >> 32, 1u + 2 + 3);
+    }
+    EXPECT_EQ(rows, 16 * says.size());
+  }
+}
+
 }  // namespace
 }  // namespace assay

@@ -15,9 +15,10 @@ namespace assay {
 
 struct Attacked {
   std::vector<SampleRow> rows;
-  std::vector<float> points;          ///< n x dim; with `full` the last iterates
-  std::vector<std::uint64_t> passes;  ///< as in AttackExport
-  std::vector<TraceStep> trace;       ///< where it was asked for
+  std::vector<float> points;           ///< n x dim; with `full` the last iterates
+  std::vector<std::uint64_t> passes;   ///< as in AttackExport
+  std::vector<TraceStep> trace;        ///< where it was asked for
+  std::vector<std::uint16_t> targets;  ///< where it has some
 };
 
 struct AttackOptions {
@@ -53,6 +54,7 @@ inline Attacked attack(const std::string& name, Params params, const DataSet& da
     all.rows.insert(all.rows.end(), unit.rows.begin(), unit.rows.end());
     all.points.insert(all.points.end(), got.points.begin(), got.points.end());
     all.passes.insert(all.passes.end(), got.passes.begin(), got.passes.end());
+    all.targets.insert(all.targets.end(), got.targets.begin(), got.targets.end());
     if (got.trace) all.trace.insert(all.trace.end(), got.trace->begin(), got.trace->end());
     lo = hi;
   }

@@ -27,7 +27,7 @@ void write_data(const fs::path& folder, std::uint8_t pixel, std::uint8_t label) 
 
 /// Registers `load` and reads from it, then exits with its error. Only in a child process: a registry keeps its
 /// entries.
-[[noreturn]] void exit_with_error_of(DataSet (*load)(const fs::path&)) {
+[[noreturn]] void exit_with_error_of(DataSet (*load)(const fs::path&, const Params&)) {
   const Registry<Source>::Add add("test", Source{.about = "", .takes_path = false, .load = load});
   try {
     load_data("test", {});
@@ -38,7 +38,7 @@ void write_data(const fs::path& folder, std::uint8_t pixel, std::uint8_t label) 
   std::exit(0);
 }
 
-DataSet with_label_12(const fs::path&) {
+DataSet with_label_12(const fs::path&, const Params&) {
   DataSet data;
   data.n = 4;
   data.c = data.h = data.w = 1;
@@ -49,13 +49,13 @@ DataSet with_label_12(const fs::path&) {
   return data;
 }
 
-DataSet without_pixels(const fs::path& folder) {
-  DataSet data = with_label_12(folder);
+DataSet without_pixels(const fs::path& folder, const Params& options) {
+  DataSet data = with_label_12(folder, options);
   data.bytes.clear();
   return data;
 }
 
-DataSet too_large(const fs::path&) {
+DataSet too_large(const fs::path&, const Params&) {
   throw std::bad_alloc();
 }
 

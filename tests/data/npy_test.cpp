@@ -326,10 +326,19 @@ TEST_F(Npy, SourceRefusesAnotherNumberOfLabels) {
                EndsWith("found 3 labels for 2 images; expected one label an image"));
 }
 
-TEST_F(Npy, SourceRefusesAlphaChannels) {
-  const auto call = [&] { load(npy<std::uint8_t>({1, 1, 1, 4}, {1, 2, 3, 4}), npy<std::uint8_t>({1}, {0})); };
+TEST_F(Npy, SourceReadsFourChannels) {
+  const std::string label = npy<std::uint8_t>({1}, {0});
+  EXPECT_THAT(load(npy<std::uint8_t>({1, 1, 2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}), label).bytes,
+              ElementsAre(1, 5, 2, 6, 3, 7, 4, 8));
+  const DataSet floats = load(npy<float>({1, 4, 1, 2}, {0, 0, 0, 0, 0, 0, 1, 0}), label);
+  EXPECT_EQ(floats.c, 4);
+  EXPECT_EQ(floats.floats[6], 1.f);
+}
+
+TEST_F(Npy, SourceRefusesOtherChannels) {
+  const auto call = [&] { load(npy<std::uint8_t>({1, 1, 1, 5}, {1, 2, 3, 4, 5}), npy<std::uint8_t>({1}, {0})); };
   EXPECT_ERROR(call(), ExitCode::input,
-               EndsWith("images.npy' has 4 channels in shape (1, 1, 1, 4) of |u1; expected 1 or 3 channels"));
+               EndsWith("images.npy' has 5 channels in shape (1, 1, 1, 5) of |u1; expected 1, 3 or 4 channels"));
   EXPECT_EQ(thrown_by(call).hint(), "uint8 images are N x H x W x C");
 }
 
@@ -338,7 +347,7 @@ TEST_F(Npy, SourceRefusesInterleavedFloats) {
   EXPECT_NO_THROW(call());  // one channel of 2 x 3: nothing tells it from the other layout
   const auto wider = [&] { load(npy<float>({1, 2, 1, 3}, {0, 0, 0, 0, 0, 0}), npy<std::uint8_t>({1}, {0})); };
   EXPECT_ERROR(wider(), ExitCode::input,
-               EndsWith("has 2 channels in shape (1, 2, 1, 3) of <f4; expected 1 or 3 channels"));
+               EndsWith("has 2 channels in shape (1, 2, 1, 3) of <f4; expected 1, 3 or 4 channels"));
   EXPECT_EQ(thrown_by(wider).hint(), "float32 images are N x C x H x W");
 }
 

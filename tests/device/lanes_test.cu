@@ -43,6 +43,36 @@ TEST_F(DeviceLanes, ShrinkToTheResultsOfTheCpu) {
   in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
 }
 
+TEST_F(DeviceLanes, AimAsTheCpuDoes) {
+  // More classes than a team has workers, ties, and a row that is not finite.
+  constexpr int kClasses = 300, kRows = 6;
+  std::vector<float> z(kRows * kClasses);
+  for (std::size_t i = 0; i < z.size(); ++i) z[i] = static_cast<float>(i * i % 97);
+  z[2 * kClasses + 5] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<std::uint16_t> labels = {0, 7, 5, 299, 150, 7};
+  for (const Aim aim :
+       {Aim{Aim::At::second}, Aim{Aim::At::least_likely}, Aim{Aim::At::next}, Aim{Aim::At::number, 7}}) {
+    const auto run = [&](const Exec& exec) {
+      const Held<std::uint16_t> flags(exec, std::vector<std::uint16_t>(kRows, SampleRow::clean_correct)),
+          goal(exec, std::vector<std::uint16_t>(kRows)), label(exec, labels);
+      const Held<float> logits(exec, z);
+      Pool pool;
+      pool.n = kRows - 1;
+      pool.flags = flags.data();
+      pool.goal = goal.data();
+      aim_samples(exec, pool, aim, 0, kRows, kClasses, logits.data(), label.data());
+      std::vector<std::uint16_t> all = flags.fetch();
+      for (const std::uint16_t target : goal.fetch()) all.push_back(target);
+      return all;
+    };
+    const std::vector<std::uint16_t> expected = run(cpu);
+    const bool fixed = aim.at == Aim::At::number;
+    EXPECT_EQ(expected[1], SampleRow::clean_correct + (fixed ? SampleRow::label_is_target + SampleRow::retired : 0));
+    EXPECT_EQ(expected[5], SampleRow::clean_correct) << "padding";
+    in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+  }
+}
+
 TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
   // Within, too far in L-infinity, too far in L2 alone, out of the box, not finite, and an answer that is right.
   constexpr std::int64_t kDim = 300, kRows = 6;
@@ -55,34 +85,41 @@ TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
   at(4)[256] = std::numeric_limits<float>::quiet_NaN();
   at(5)[1] = 0.75f;
   const SampleRow wrong{1, 0, 0.9f, 2.f, 1.f}, right{0, SampleRow::correct, 0.9f, 0.1f, 0.1f};
-  for (const Norm norm : {Norm::linf, Norm::l2}) {
-    const auto run = [&](const Exec& exec) {
-      const Held<std::uint16_t> flags(exec, std::vector<std::uint16_t>(kRows, SampleRow::clean_correct));
-      const Held<std::uint32_t> winner(exec, std::vector<std::uint32_t>(kRows, 0)), list(exec, {5, 4, 3, 2, 1, 0});
-      const Held<SampleRow> rows(exec, std::vector<SampleRow>(kRows)),
-          answer(exec, {wrong, wrong, wrong, wrong, wrong, right});
-      const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kRows));
-      const Held<PoolCounts> counts(exec, std::vector<PoolCounts>(1));
-      const Held<float> from(exec, clean), to(exec, point);
-      Pool pool;
-      pool.n = kRows;
-      pool.dim = kDim;
-      pool.spent = spent.data();
-      pool.flags = flags.data();
-      pool.winner = winner.data();
-      pool.rows = rows.data();
-      pool.counts = counts.data();
-      pool.epsilon = 0.25f;
-      verify_points(exec, pool, norm, list.data(), kRows, answer.data(), from.data(), to.data());
-      finish_rows(exec, pool);
-      return rows.fetch();
-    };
-    const std::vector<SampleRow> expected = run(cpu);
-    EXPECT_TRUE(expected[5].has(SampleRow::fooled_any)) << "row 0 is of sample 5";
-    EXPECT_EQ(expected[3].has(SampleRow::fooled_any), norm == Norm::linf);
-    for (const std::size_t sample : {0u, 1u, 2u, 4u}) EXPECT_TRUE(expected[sample].has(SampleRow::undecided)) << sample;
-    in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
-  }
+  for (const int asked : {1, 3})
+    for (const Norm norm : {Norm::linf, Norm::l2}) {
+      const auto run = [&](const Exec& exec) {
+        const Held<std::uint16_t> votes(exec, std::vector<std::uint16_t>(kRows, 77));
+        const Held<std::uint16_t> flags(exec, std::vector<std::uint16_t>(kRows, SampleRow::clean_correct));
+        const Held<std::uint32_t> winner(exec, std::vector<std::uint32_t>(kRows, 0)), list(exec, {5, 4, 3, 2, 1, 0});
+        const Held<SampleRow> rows(exec, std::vector<SampleRow>(kRows)),
+            answer(exec, {wrong, wrong, wrong, wrong, wrong, right}), lucky(exec, std::vector<SampleRow>(kRows, wrong));
+        const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kRows));
+        const Held<PoolCounts> counts(exec, std::vector<PoolCounts>(1));
+        const Held<float> from(exec, clean), to(exec, point);
+        Pool pool;
+        pool.n = kRows;
+        pool.dim = kDim;
+        pool.spent = spent.data();
+        pool.flags = flags.data();
+        pool.winner = winner.data();
+        pool.rows = rows.data();
+        pool.counts = counts.data();
+        pool.epsilon = 0.25f;
+        pool.asked = asked;
+        if (asked > 1) pool.votes = votes.data();
+        for (int nth = 0; nth < asked; ++nth)
+          verify_points(exec, pool, norm, list.data(), kRows, (nth == 1 ? lucky : answer).data(), from.data(),
+                        to.data(), nth);
+        finish_rows(exec, pool);
+        return rows.fetch();
+      };
+      const std::vector<SampleRow> expected = run(cpu);
+      EXPECT_TRUE(expected[5].has(SampleRow::fooled_any)) << "row 0 is of sample 5";
+      EXPECT_EQ(expected[3].has(SampleRow::fooled_any), norm == Norm::linf);
+      for (const std::size_t sample : {0u, 1u, 2u, 4u})
+        EXPECT_TRUE(expected[sample].has(SampleRow::undecided)) << sample;
+      in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+    }
 }
 
 }  // namespace

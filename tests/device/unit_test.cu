@@ -256,6 +256,15 @@ TEST_F(DeviceUnit, StreamsADataSetThatDoesNotFit) {
   EXPECT_EQ(merged_passes_apart(store("cuda")), merged_passes_apart(store("cpu")));
 }
 
+TEST_F(DeviceUnit, StreamsImagesThatAreReadOnDemand) {
+  run(cpu, store("cpu"));
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked;
+  data = read_on_demand(std::move(data), asked);
+  run(cuda, store("cuda"));
+  EXPECT_EQ(merged_passes_apart(store("cuda")), merged_passes_apart(store("cpu")));
+  EXPECT_EQ(asked.size(), plan.jobs.size());
+}
+
 TEST_F(BothBackends, UploadsInPiecesOfAnySize) {
   std::vector<std::uint8_t> bytes(100003);
   std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});

@@ -80,6 +80,47 @@ std::size_t expect_witnesses(const Plan& plan, const DataSet& data, const Store&
   return all;
 }
 
+TEST_F(RunTest, ImagesReadOnDemandGiveTheSameResults) {
+  run(store("whole"), all_jobs());
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked;
+  data = read_on_demand(std::move(data), asked);
+  run(store("read"), all_jobs(), 0, true);
+  EXPECT_EQ(merged(store("read")), merged(store("whole")));
+  EXPECT_GT(expect_witnesses(plan, data, store("read")), 20u);
+}
+
+TEST_F(RunTest, ReadsTheImagesOfItsUnitsAlone) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked, expected;
+  data = read_on_demand(std::move(data), asked);
+  const std::vector<int> jobs = shard_jobs(plan, 1, 7);
+  run(store("out"), jobs);
+  for (const int job : jobs) {
+    const Unit& unit = plan.units[static_cast<std::size_t>(plan.jobs[static_cast<std::size_t>(job)].units.front())];
+    expected.emplace_back(unit.lo, unit.hi);
+  }
+  EXPECT_EQ(asked, expected);
+  asked.clear();
+  run(store("out"), jobs);
+  EXPECT_THAT(asked, testing::IsEmpty()) << "nothing was left to compute";
+}
+
+TEST_F(RunTest, ImageThatCannotBeReadEndsTheRunAndBlamesNoUnit) {
+  run(store("whole"), all_jobs());
+  std::vector<std::pair<std::int64_t, std::int64_t>> asked;
+  data = read_on_demand(std::move(data), asked);
+  const auto whole = data.read;
+  data.read = [&](std::int64_t lo, std::int64_t hi, std::uint8_t* out) {
+    if (asked.size() == 3) throw Error(ExitCode::input, "'a.png' is damaged");
+    whole(lo, hi, out);
+  };
+  EXPECT_ERROR(run(store("out"), all_jobs()), ExitCode::input, "'a.png' is damaged");
+  EXPECT_EQ(plan_status(plan, store("out")).failed, 0);
+  EXPECT_GT(plan_status(plan, store("out")).done, 0);
+  data.read = whole;
+  run(store("out"), all_jobs());
+  EXPECT_EQ(merged(store("out")), merged(store("whole")));
+}
+
 TEST_F(RunTest, SavesAWitnessOfEverySampleThatFell) {
   run(store("out"), all_jobs(), 0, true);
   EXPECT_GT(expect_witnesses(plan, data, store("out")), 20u);

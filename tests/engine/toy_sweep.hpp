@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "assay/core/error.hpp"
@@ -24,6 +26,17 @@ inline DataSet toy_data(std::int64_t n) {
     data.bytes.push_back(static_cast<std::uint8_t>(state >> 24));
   }
   for (std::int64_t i = 0; i < n; ++i) data.labels.push_back(static_cast<std::uint16_t>(i % 3));
+  return data;
+}
+
+/// The same images, read when they are asked for; every range that was, in `asked`.
+inline DataSet read_on_demand(DataSet data, std::vector<std::pair<std::int64_t, std::int64_t>>& asked) {
+  data.read = [bytes = std::move(data.bytes), dim = data.dim(), &asked](std::int64_t lo, std::int64_t hi,
+                                                                        std::uint8_t* out) {
+    asked.emplace_back(lo, hi);
+    std::copy(bytes.begin() + lo * dim, bytes.begin() + hi * dim, out);
+  };
+  data.bytes.clear();
   return data;
 }
 

@@ -35,6 +35,10 @@ def torchattacks_attack(make: Callable[[nn.Module], object]) -> Attack:
     return lambda model, x, y: make(model)(x, y).detach()
 
 
+def next_class(y: torch.Tensor) -> torch.Tensor:
+    return (y + 1) % 10  # of Fashion-MNIST's
+
+
 @dataclass(frozen=True)
 class Ball:
     epsilon: float
@@ -74,3 +78,20 @@ def all_attacks(linf: Ball, l2: Ball, random_start: bool) -> list[PeerAttack]:
             PeerAttack("foolbox", "fgm_l2", {"epsilon": l2.epsilon}, foolbox_attack(fa.L2FastGradientAttack, l2.epsilon)),
         ]
     return rows
+
+
+def targeted_attacks(linf: Ball) -> list[PeerAttack]:
+    """Towards the class after the label, from the clean image."""
+
+    def with_foolbox(model, x, y):
+        attack = foolbox.attacks.LinfPGD(abs_stepsize=linf.step, steps=linf.steps, random_start=False)
+        wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+        return attack.run(wrapped, x, foolbox.criteria.TargetedMisclassification(next_class(y)), epsilon=linf.epsilon).detach()
+
+    def with_torchattacks(model, x, y):
+        attack = torchattacks.PGD(model, linf.epsilon, linf.step, linf.steps, random_start=False)
+        attack.set_mode_targeted_by_label(quiet=True)
+        return attack(x, next_class(y)).detach()
+
+    params = linf.params(random_start=False) | {"target": "next"}
+    return [PeerAttack("foolbox", "pgd_linf", params, with_foolbox), PeerAttack("torchattacks", "pgd_linf", params, with_torchattacks)]

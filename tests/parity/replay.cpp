@@ -3,6 +3,9 @@
 //   [--targets T.npy]] [--param key=value ...]
 // clean and start: N x C x H x W float32; gradients and out: steps x N x C x H x W; logits: steps x N x classes; labels
 // and targets: N integers. Without a start it begins at clean. Without logits the loss is 0 everywhere.
+//   assay_replay NORM --project T.npy --normals W.npy --offsets C.npy --out O.npy
+// FAB's projection of points in the box, N x D float32, onto hyperplanes with these normals and offsets <w, t> - b
+// (N float64), in the norm linf, l2 or l1: writes what is added to the points.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +14,7 @@
 #include "assay/core/buffer.hpp"
 #include "assay/core/error.hpp"
 #include "assay/loss.hpp"
+#include "attacks/fab_projection.hpp"
 #include "cli/cli.hpp"
 #include "core/rows.hpp"
 #include "data/npy.hpp"
@@ -19,7 +23,7 @@ namespace assay {
 namespace {
 
 struct Options {
-  std::string name, clean, start, gradients, logits, labels, targets, out;
+  std::string name, clean, start, gradients, logits, labels, targets, out, project, normals, offsets;
   std::vector<std::string> params;
 };
 
@@ -91,6 +95,34 @@ void replay(const Options& options) {
   write_npy(options.out, "<f4", gradients.shape, iterates.data(), iterates.size() * sizeof(float));
 }
 
+template <Norm norm>
+struct Project {
+  std::int64_t dim;
+  const float *point, *normal;
+  const double* offset;
+  float* out;
+
+  template <class Team>
+  void operator()(Team& team, std::int64_t r) const {
+    const float *const t = point + r * dim, *const w = normal + r * dim;
+    const BoxProjection<norm> nearest(team, dim, t, w, offset[r], BoxProjection<norm>::whole(team, dim, w));
+    team.map(dim, out + r * dim, [=](float p, float v) { return nearest.shift(p, v); }, t, w);
+  }
+};
+
+template <Norm norm>
+void project(const Options& options) {
+  const NpyArray points = read_npy(options.project);
+  const std::vector<float> t = points.values<float>(), w = read_npy(options.normals).values<float>();
+  const std::vector<double> c = read_npy(options.offsets).values<double>();
+  const std::int64_t n = points.shape.at(0);
+  if (w.size() != t.size() || std::ssize(c) != n)
+    throw Error(ExitCode::input, "points, normals and offsets do not fit");
+  std::vector<float> shift(t.size());
+  for_each_team(Exec{}, n, Project<norm>{points.size() / n, t.data(), w.data(), c.data(), shift.data()});
+  write_npy(options.out, "<f4", points.shape, shift.data(), shift.size() * sizeof(float));
+}
+
 }  // namespace
 }  // namespace assay
 
@@ -98,8 +130,11 @@ int main(int argc, char** argv) {
   CLI::App app{"feeds recorded gradients to an attack"};
   assay::Options options;
   app.add_option("name", options.name)->required();
-  app.add_option("--clean", options.clean)->required();
-  app.add_option("--gradients", options.gradients)->required();
+  CLI::Option* const projected = app.add_option("--project", options.project);
+  app.add_option("--normals", options.normals)->needs(projected);
+  app.add_option("--offsets", options.offsets)->needs(projected);
+  app.add_option("--clean", options.clean)->excludes(projected);
+  app.add_option("--gradients", options.gradients)->excludes(projected);
   app.add_option("--out", options.out)->required();
   app.add_option("--start", options.start);
   app.add_option("--logits", options.logits);
@@ -108,7 +143,14 @@ int main(int argc, char** argv) {
   app.add_option("--param", options.params);
   CLI11_PARSE(app, argc, argv);
   try {
-    assay::replay(options);
+    if (options.project.empty())
+      assay::replay(options);
+    else if (options.name == "linf")
+      assay::project<assay::Norm::linf>(options);
+    else if (options.name == "l2")
+      assay::project<assay::Norm::l2>(options);
+    else
+      assay::project<assay::Norm::l1>(options);
   } catch (const std::exception& e) {
     fmt::print(stderr, "error: {}\n", e.what());
     return 70;

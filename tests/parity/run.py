@@ -41,16 +41,21 @@ def main() -> int:
     import attack_replay
     import autoattack
     import corruptions
+    import fab_projection
+    import folder
     import metrics
+    import order
     import schemas
 
-    modules = [attack_replay, apgd_replay, autoattack, attack_end_to_end, corruptions, metrics, schemas]
+    modules = [
+        attack_replay, apgd_replay, fab_projection, autoattack, attack_end_to_end, order, corruptions, folder, metrics, schemas
+    ]  # fmt: skip
     began, passed, failed = time.monotonic(), 0, []
-    with tempfile.TemporaryDirectory(prefix="assay-parity-") as folder:
+    with tempfile.TemporaryDirectory(prefix="assay-parity-") as work:
         if options.write_table:
-            corruptions.write_table(Path(folder))
+            corruptions.write_table(Path(work))
             return 0
-        rows = [row for module in modules for row in module.checks(Path(folder), options.subset)]
+        rows = [row for module in modules for row in module.checks(Path(work), options.subset)]
         names = [row.name for row in rows]
         assert len(set(names)) == len(names), "two checks of one name"
         rows = [row for row in rows if options.only in row.name]

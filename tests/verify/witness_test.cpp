@@ -30,6 +30,7 @@ class Threshold final : public Model {
  public:
   int classes() const override { return 2; }
   std::int64_t most_rows = 0;
+  std::int64_t label_from = 1000, label_until = 1000;  ///< of its answers, those that are the label
 
  private:
   const float* do_forward(const Exec&, Images<const float> x, bool) override {
@@ -38,12 +39,15 @@ class Threshold final : public Model {
     for (std::int64_t i = 0; i < x.n; ++i) {
       const float* const pixels = x.data + i * x.c * x.h * x.w;
       logits_[static_cast<std::size_t>(2 * i)] = pixels[kDim - 1] == 1.f ? kNaN : 0.f;
-      logits_[static_cast<std::size_t>(2 * i + 1)] = pixels[0] - 0.5f;
+      logits_[static_cast<std::size_t>(2 * i + 1)] =
+          asked_ >= label_from && asked_ < label_until ? -1.f : pixels[0] - 0.5f;
     }
+    ++asked_;
     return logits_.data();
   }
   const float* do_vjp(const Exec&, const float*, bool) override { throw std::logic_error("a check needs no gradient"); }
   std::vector<float> logits_;
+  std::int64_t asked_ = 0;
 };
 
 /// 40 images of 0.25 with label 0, and a witness of each: 0.75 in the first pixel, a distance of 0.5 in every norm.
@@ -109,6 +113,60 @@ TEST_F(WitnessTest, AreAskedAboutOnceEach) {
 TEST_F(WitnessTest, MustChangeTheLabel) {
   pixel(17, 0) = 0.5f;  // a tie, which the lower index wins: the label
   EXPECT_EQ(why(), "the model says 0, its label");
+}
+
+TEST_F(WitnessTest, OfARandomisedModelHoldByTheMajority) {
+  claim.asked = 5;
+  model.label_from = 1;
+  model.label_until = 3;
+  EXPECT_THAT(verify(40), IsEmpty()) << "three of five";
+  EXPECT_EQ(model.passes().forward, 5u * 40);
+  model.label_from = 5;
+  model.label_until = 8;
+  const std::vector<Refuted> refuted = verify(40);
+  ASSERT_EQ(refuted.size(), 40u) << "two of five";
+  EXPECT_EQ(refuted[0].why, "3 of 5 answers: the model says 0, its label");
+  for (const int asked : {2, 10003}) {
+    claim.asked = asked;
+    write_witnesses(dir.path() / "witnesses.json", "points.npy", claim);
+    EXPECT_ERROR(read_witnesses(dir.path() / "witnesses.json"), ExitCode::input, HasSubstr("expected an odd number"));
+  }
+}
+
+TEST_F(WitnessTest, MustBeOfTheirTarget) {
+  claim.classes = 3;
+  claim.attack.params["target"] = std::string("2");
+  claim.target.assign(40, 1);
+  EXPECT_THAT(verify(), IsEmpty()) << "what the target is, is for the manifest to say";
+  claim.target[17] = 2;
+  EXPECT_EQ(why(), "the model says 1, expected its target 2");
+}
+
+TEST_F(WitnessTest, HaveATargetThatTheAttackMeans) {
+  const std::filesystem::path manifest = dir.path() / "witnesses.json";
+  const auto read = [&](const char* target, std::vector<std::uint16_t> targets) {
+    claim.attack.params["target"] = std::string(target);
+    claim.target = std::move(targets);
+    write_witnesses(manifest, "points.npy", claim);
+    return read_witnesses(manifest).target;
+  };
+  claim.classes = 3;
+  claim.label[17] = 2;
+  std::vector<std::uint16_t> next(40, 1), ones(40, 1), twos(40, 2);
+  next[17] = 0;
+  EXPECT_EQ(read("next", next), next);
+  EXPECT_EQ(read("1", ones), ones);
+  EXPECT_EQ(read("least_likely", next), next);
+  const auto refused = HasSubstr("of image 17 with label 2, expected \"");
+  EXPECT_ERROR(read("next", ones), ExitCode::input, refused);
+  EXPECT_ERROR(read("1", next), ExitCode::input, refused);
+  ones.pop_back();
+  EXPECT_ERROR(read("second", ones), ExitCode::input, HasSubstr("found 39 targets, expected 40"));
+  twos[17] = 3;
+  claim.label.assign(40, 0);
+  EXPECT_ERROR(read("second", twos), ExitCode::input, HasSubstr("found the target 3 of image 17"));
+  twos[17] = 0;
+  EXPECT_ERROR(read("second", twos), ExitCode::input, HasSubstr("found the target 0 of image 17"));
 }
 
 TEST_F(WitnessTest, MustStayInTheBox) {

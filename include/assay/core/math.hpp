@@ -68,6 +68,23 @@ ASSAY_HD void sincos_turns(float v, float& sine, float& cosine) {
   cosine = ((quadrant + 1) & 2) != 0 ? -b : b;
 }
 
+/// sin and cos of an angle in degrees, |degrees| <= 360, in double; absolute error below 1e-15.
+ASSAY_HD void sincos_degrees(double degrees, double& sine, double& cosine) {
+  const double quarters = degrees / 90.0;
+  const auto quadrant = static_cast<std::int32_t>(quarters + (quarters < 0.0 ? -0.5 : 0.5));
+  const double x = (degrees - 90.0 * static_cast<double>(quadrant)) * 0.017453292519943295;  // in [-pi/4, pi/4]
+  const double z = x * x;
+  double s = 0.0, c = 0.0;
+  for (int k = 17; k >= 3; k -= 2) s = (1.0 + s) * (-z / static_cast<double>(k * (k - 1)));
+  for (int k = 18; k >= 2; k -= 2) c = (1.0 + c) * (-z / static_cast<double>(k * (k - 1)));
+  s = x + x * s;
+  c = 1.0 + c;
+  const bool odd = (quadrant & 1) != 0;
+  const double a = odd ? c : s, b = odd ? s : c;
+  sine = (quadrant & 2) != 0 ? -a : a;
+  cosine = ((quadrant + 1) & 2) != 0 ? -b : b;
+}
+
 /// exp(x) for x <= 0, in double; 0 below -708. Taylor series after x = n log 2 + r, |r| <= 0.35.
 ASSAY_HD double exp_nonpositive(double x) {
   const double clipped = x > -708.0 ? x : -708.0;

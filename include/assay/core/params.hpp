@@ -26,8 +26,10 @@ struct ParamSpec {
   std::vector<std::string> choices = {};                  ///< texts only; empty: any
   std::string default_rule = {};  ///< such as "2.5 * epsilon / steps", computed by the entry itself
   std::vector<std::string> (*registered)() =
-      nullptr;        ///< texts only: the choices are a registry's names, read when asked
-  bool file = false;  ///< texts only: "" or "file:PATH"; not in sweeps, whose keys know no such file
+      nullptr;                ///< texts only: the choices are a registry's names, read when asked
+  bool file = false;          ///< texts only: "" or "file:PATH"; not in sweeps, whose keys know no such file
+  bool class_number = false;  ///< texts only: the number of a class is taken too
+  bool optional = false;      ///< where it has its fallback, cells and keys are as if there were no such parameter
 };
 
 /// The texts that a parameter takes; empty: any.

@@ -68,6 +68,10 @@ ASSAY_HD void scatter(T* at, const Quad<T>& quad, std::int64_t count) {
 /// The CPU's team: one thread, plain loops that the compiler vectorises.
 class SerialTeam {
  public:
+  /// Pixels of a line that `each_strip` hands out at once. More than 16: such loops g++ would unroll before it could
+  /// vectorise them.
+  static constexpr int kStrip = 32;
+
   /// Which working memory row r may use while it runs: the thread's.
   ASSAY_HD static std::int64_t slot(std::int64_t) {
 #if defined(__CUDA_ARCH__)
@@ -84,6 +88,13 @@ class SerialTeam {
 #pragma GCC ivdep
 #endif
     for (std::int64_t i = 0; i < n; ++i) f(i);
+  }
+
+  /// f(y, x) for the first pixel of every strip of the h lines of w pixels; a line's last strip may reach past its end.
+  template <class F>
+  ASSAY_HD void each_strip(int h, int w, const F& f) const {
+    for (int y = 0; y < h; ++y)
+      for (int x = 0; x < w; x += kStrip) f(y, x);
   }
 
   /// out[i] = f(in[i]...) for i in [0, n); `out` may be one of `in`.
@@ -169,12 +180,18 @@ class BlockTeam {
   __device__ explicit BlockTeam(const Block& block) : block_(block) {}
 
   __device__ static std::int64_t slot(std::int64_t r) { return r; }
+  static constexpr int kStrip = 1;
 
   template <class F>
   __device__ void each(std::int64_t n, const F& f) {
     own_quads(n, [&](std::int64_t i) {
       for (std::int64_t k = i; k < i + 4 && k < n; ++k) f(k);
     });
+  }
+
+  template <class F>
+  __device__ void each_strip(int h, int w, const F& f) {
+    each(std::int64_t{h} * w, [&](std::int64_t i) { f(static_cast<int>(i / w), static_cast<int>(i % w)); });
   }
 
   template <class T, class F, class... In>

@@ -1,0 +1,166 @@
+// A disk, smoothed at its rim, as the kernel: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C,
+// Tiny-ImageNet-C and CIFAR-10-C. The kernel is OpenCV's in float32, its edges mirrored (reflect 101). Many taps share
+// a weight, so bytes are added as integers first, exactly, and multiplied once.
+#include <algorithm>
+#include <map>
+
+#include "corruptions/blur.hpp"
+
+namespace assay {
+namespace {
+
+struct Constants {
+  double radius, alias;
+};
+constexpr Severities<Constants> kConstants = {{{3, .1}, {4, .5}, {6, .5}, {8, .5}, {10, .5}},
+                                              {{.5, .6}, {1, .1}, {1.5, .1}, {2.5, .01}, {3, .1}},
+                                              {{.3, .4}, {.4, .5}, {.5, .6}, {1, .2}, {1.5, .1}}};
+
+/// The kernel's pixels, as far as they can be felt in a double, by weight. A group has so few that their sum is a
+/// 16-bit number.
+constexpr int kMostTaps = 256;
+using Groups = std::vector<std::pair<double, std::vector<std::pair<int, int>>>>;
+
+Groups groups_of(const Constants& c) {
+  const int reach = c.radius <= 8 ? 8 : static_cast<int>(c.radius), side = 2 * reach + 1;
+  const int size = c.radius <= 8 ? 3 : 5, half = size / 2;
+  std::vector<float> disk(static_cast<std::size_t>(side * side));
+  float total = 0;
+  const auto at = [&](std::vector<float>& of, int y, int x) -> float& {
+    return of[static_cast<std::size_t>(y * side + x)];
+  };
+  for (int y = 0; y < side; ++y)
+    for (int x = 0; x < side; ++x) {
+      const int dy = y - reach, dx = x - reach;
+      at(disk, y, x) = dx * dx + dy * dy <= c.radius * c.radius ? 1.f : 0.f;
+      total += at(disk, y, x);
+    }
+  for (float& v : disk) v /= total;
+  std::vector<double> exact(static_cast<std::size_t>(size));
+  double sum = 0;
+  for (int i = 0; i < size; ++i) {
+    const int x = i - half;
+    sum += exact[static_cast<std::size_t>(i)] = std::exp(-0.5 * x * x / (c.alias * c.alias));
+  }
+  std::vector<float> taps;
+  for (int j = 0; j <= half; ++j) taps.push_back(static_cast<float>(exact[static_cast<std::size_t>(half + j)] / sum));
+  const auto smoothed = [&](std::vector<float>& of, bool down) {
+    std::vector<float> out(of.size());
+    for (int y = 0; y < side; ++y)
+      for (int x = 0; x < side; ++x) {
+        const auto near = [&](int j) {
+          return down ? at(of, at_edge(Edge::reflect_101, y + j, side), x)
+                      : at(of, y, at_edge(Edge::reflect_101, x + j, side));
+        };
+        float v = near(0) * taps[0];
+        for (int j = 1; j <= half; ++j) v += (near(-j) + near(j)) * taps[static_cast<std::size_t>(j)];
+        at(out, y, x) = v;
+      }
+    return out;
+  };
+  disk = smoothed(disk, false);
+  disk = smoothed(disk, true);
+  std::map<float, std::vector<std::pair<int, int>>> by_weight;
+  const float largest = *std::max_element(disk.begin(), disk.end());
+  for (int y = 0; y < side; ++y)
+    for (int x = 0; x < side; ++x)
+      if (const float weight = at(disk, y, x); weight > 1e-14f * largest)
+        by_weight[weight].emplace_back(y - reach, x - reach);
+  Groups groups;
+  for (const auto& [weight, pixels] : by_weight)
+    for (std::size_t first = 0; first < pixels.size(); first += kMostTaps) {
+      const auto begin = pixels.begin() + static_cast<std::ptrdiff_t>(first);
+      const auto count = static_cast<std::ptrdiff_t>(std::min<std::size_t>(kMostTaps, pixels.size() - first));
+      groups.push_back({static_cast<double>(weight), {begin, begin + count}});
+    }
+  return groups;
+}
+int reach_of(const Constants& c) {
+  int reach = 0;
+  for (const auto& [weight, pixels] : groups_of(c))
+    for (const auto& [dy, dx] : pixels) reach = std::max({reach, dy, dx});
+  return reach;
+}
+
+/// A channel with its margins, as 16-bit numbers. Lines have room for a strip that begins at the last pixel.
+struct Margins {
+  int h, w, reach;
+  ASSAY_HD int stride() const { return (w + 2 * reach + 31) / 32 * 32 + 32; }
+  ASSAY_HD std::int64_t size() const { return std::int64_t{h + 2 * reach} * stride(); }
+};
+
+struct DefocusBlur {
+  const std::uint32_t* groups;  ///< see constants()
+  int count, reach;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    constexpr int kStrip = Team::kStrip;
+    const Margins plane{static_cast<int>(row.h), static_cast<int>(row.w), reach};
+    const int h = plane.h, w = plane.w, stride = plane.stride(), margin = reach, wide = w + 2 * reach;
+    auto* const levels = reinterpret_cast<std::uint16_t*>(row.scratch);
+    const DefocusBlur blur = *this;
+    for (int c = 0; c < 3; ++c) {
+      const std::uint8_t* bytes = row.channel(c);
+      team.sync();
+      team.each_strip(h + 2 * margin, wide, [=](int y, int x) {
+        const std::uint8_t* line = bytes + std::int64_t{at_edge(Edge::reflect_101, y - margin, h)} * w;
+        std::uint16_t* to = levels + std::int64_t{y} * stride + x;
+        if (x >= margin && x + kStrip <= margin + w) {
+          for (int k = 0; k < kStrip; ++k) to[k] = line[x - margin + k];
+        } else {
+          for (int k = 0; k < kStrip && x + k < wide; ++k) to[k] = line[at_edge(Edge::reflect_101, x - margin + k, w)];
+        }
+      });
+      team.sync();
+      float* out = row.out + c * row.plane();
+      team.each_strip(h, w, [=](int y, int x) {
+        double total[kStrip];
+        for (int k = 0; k < kStrip; ++k) total[k] = 0.0;
+        const std::uint16_t* middle = levels + std::int64_t{y + margin} * stride + margin + x;
+        const std::uint32_t* group = blur.groups;
+        for (int g = 0; g < blur.count; ++g) {
+          const double weight = *doubles_at(group);
+          const auto taps = static_cast<int>(group[2]);
+          const auto* pixels = reinterpret_cast<const std::int32_t*>(group + 4);
+          std::uint16_t sum[kStrip];
+          for (int k = 0; k < kStrip; ++k) sum[k] = 0;
+          for (int t = 0; t < taps; ++t) {
+            const std::uint16_t* from =
+                middle + (pixels[t] >> 16) * stride + static_cast<std::int16_t>(pixels[t] & 0xFFFF);
+            for (int k = 0; k < kStrip; ++k) sum[k] = static_cast<std::uint16_t>(sum[k] + from[k]);
+          }
+          for (int k = 0; k < kStrip; ++k) total[k] += weight * static_cast<double>(sum[k]);
+          group += 4 + (taps + 1) / 2 * 2;
+        }
+        for (int k = 0; k < kStrip && x + k < w; ++k) out[std::int64_t{y} * w + x + k] = same_level(total[k] / 255.0);
+      });
+    }
+  }
+};
+
+// A group: the weight as a double, how many pixels, nothing, and the pixels as dy 2^16 + dx, filled up to a pair.
+std::vector<std::uint32_t> constants(const CorruptionShape& of) {
+  std::vector<std::uint32_t> words;
+  for (const auto& [weight, pixels] : groups_of(kConstants.at(of.args))) {
+    append_doubles(words, {weight});
+    words.push_back(static_cast<std::uint32_t>(pixels.size()));
+    words.push_back(0);
+    for (const auto& [dy, dx] : pixels)
+      words.push_back((static_cast<std::uint32_t>(dy) << 16) | (static_cast<std::uint32_t>(dx) & 0xFFFFu));
+    if (pixels.size() % 2 != 0) words.push_back(0);
+  }
+  return words;
+}
+std::int64_t scratch(const CorruptionShape& of) {
+  const Margins plane{static_cast<int>(of.h), static_cast<int>(of.w), reach_of(kConstants.at(of.args))};
+  return (plane.size() + 1) / 2;
+}
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  const Constants& c = kConstants.at(args);
+  launch_corruption(exec, DefocusBlur{batch.constants, static_cast<int>(groups_of(c).size()), reach_of(c)}, batch);
+}
+ASSAY_CORRUPTION("defocus_blur", "blurs with a disk", {}, apply, constants, scratch);
+
+}  // namespace
+}  // namespace assay

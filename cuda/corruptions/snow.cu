@@ -1,0 +1,137 @@
+// Snow that falls at a random angle: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C,
+// Tiny-ImageNet-C and CIFAR-10-C. The layer's levels are cut off to bytes, as in the benchmark, before they are
+// blurred.
+#include "corruptions/motion.hpp"
+#include "corruptions/zoom.hpp"
+
+namespace assay {
+namespace {
+
+struct Constants {
+  double mean, sigma, zoom, threshold;
+  MotionConstants motion;
+  double share;
+};
+constexpr Severities<Constants> kConstants = {{{.1, .3, 3, .5, {10, 4}, .8},
+                                               {.2, .3, 2, .5, {12, 4}, .7},
+                                               {.55, .3, 4, .9, {12, 8}, .7},
+                                               {.55, .3, 4.5, .85, {12, 8}, .65},
+                                               {.55, .3, 2.5, .85, {12, 12}, .55}},
+                                              {{.1, .2, 1, .6, {8, 3}, .8},
+                                               {.1, .2, 1, .5, {10, 4}, .8},
+                                               {.15, .3, 1.75, .55, {10, 4}, .7},
+                                               {.25, .3, 2.25, .6, {12, 6}, .65},
+                                               {.3, .3, 1.25, .65, {14, 12}, .6}},
+                                              {{.1, .2, 1, .6, {8, 3}, .95},
+                                               {.1, .2, 1, .5, {10, 4}, .9},
+                                               {.15, .3, 1.75, .55, {10, 4}, .9},
+                                               {.25, .3, 2.25, .6, {12, 6}, .85},
+                                               {.3, .3, 1.25, .65, {14, 12}, .8}}};
+
+std::int64_t table_words(const MotionConstants& motion) {
+  return 2 * (2 * motion.radius + 1);
+}
+
+struct Snow {
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  Constants c;
+  const double* weights;
+  const Position* positions;  ///< h, then w
+  std::uint32_t normal_stream, angle_stream;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
+    const std::int64_t plane = row.plane();
+    const MotionPlane motion(h, w, c.motion.radius, row.scratch);
+    auto* const field = row.scratch + MotionPlane::floats(h, w, c.motion.radius);
+    float* const layer = field + (plane + 15) / 16 * 16;
+
+    const Draw draw = row.draw(normal_stream);
+    float* drawn = row.draws;
+    team.map_quads(plane, field, [=](std::int64_t block) {
+      Quad<float> z;
+      draw.normal4(block, z.v);
+      if (drawn != nullptr) quads::scatter(drawn + 4 * block, z, plane - 4 * block);
+      return z;
+    });
+    const float degrees = unit_float(row.draw(angle_stream).words(0).v[0]) * 90.f - 135.f;
+    if (drawn != nullptr) team.once([=] { drawn[plane] = degrees; });
+    aim_motion(team, motion, degrees);
+    team.sync();
+
+    const Constants constants = c;
+    const Position *down = positions, *across = positions + h;
+    team.each_strip(h, w, [=](int y, int x) {
+      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+      const Position& line = down[y];
+      const float* upper = field + std::int64_t{line.first} * w;
+      const float* lower = upper + (line.first + 1 < h ? w : 0);
+      float* to = layer + std::int64_t{y} * w;
+      const auto value = [=](float z) { return constants.mean + constants.sigma * static_cast<double>(z); };
+      for (int k = x; k < x + count; ++k) {
+        const Position& at = across[k];
+        const int next = at.first + 1 < w ? at.first + 1 : at.first;
+        double v = value(upper[at.first]) * line.here * at.here;
+        v += value(upper[next]) * line.here * at.next;
+        v += value(lower[at.first]) * line.next * at.here;
+        v += value(lower[next]) * line.next * at.next;
+        v = v < constants.threshold ? 0.0 : v < 1.0 ? v : 1.0;
+        v = v > 0.0 ? v : 0.0;
+        to[k] = static_cast<float>(static_cast<std::int32_t>(v * 255.0));
+      }
+    });
+    fill_motion(team, motion, [=](int y, int x) { return layer[std::int64_t{y} * w + x]; });
+    blur_motion(team, motion, weights, [=](int y, int x, const float* levels, int count) {
+      for (int k = 0; k < count; ++k) layer[std::int64_t{y} * w + x + k] = levels[k];
+    });
+    team.sync();
+
+    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
+    float* out = row.out;
+    const auto share = static_cast<float>(c.share), rest = static_cast<float>(1.0 - c.share);
+    team.each(plane, [=](std::int64_t i) {
+      const float r = unit_pixel(red[i]), g = unit_pixel(green[i]), b = unit_pixel(blue[i]);
+      const float pale = (r * 0.299f + g * 0.587f + b * 0.114f) * 1.5f + 0.5f;
+      const double here = static_cast<double>(layer[i]) / 255.0,
+                   turned = static_cast<double>(layer[plane - 1 - i]) / 255.0;
+      const auto lit = [=](float v) {
+        return same_level(static_cast<double>(share * v + rest * (v > pale ? v : pale)) + here + turned);
+      };
+      out[i] = lit(r);
+      out[plane + i] = lit(g);
+      out[2 * plane + i] = lit(b);
+    });
+  }
+};
+
+std::vector<std::uint32_t> constants(const CorruptionShape& of) {
+  const Constants& c = kConstants.at(of.args);
+  std::vector<std::uint32_t> words;
+  append_motion_weights(words, c.motion);
+  append_positions(words, of, c.zoom);
+  return words;
+}
+std::int64_t scratch(const CorruptionShape& of) {
+  return MotionPlane::floats(of.h, of.w, kConstants.at(of.args).motion.radius) + 2 * ((of.h * of.w + 15) / 16 * 16);
+}
+std::vector<std::int64_t> plane_shape(const CorruptionShape& of) {
+  return {of.h, of.w};
+}
+std::vector<std::int64_t> one(const CorruptionShape&) {
+  return {1};
+}
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  const Constants& c = kConstants.at(args);
+  launch_corruption(
+      exec,
+      Snow{c, doubles_at(batch.constants), reinterpret_cast<const Position*>(batch.constants + table_words(c.motion)),
+           stream_id("corruption", "snow", args.severity, -1, "normal"),
+           stream_id("corruption", "snow", args.severity, -1, "angle")},
+      batch);
+}
+ASSAY_CORRUPTION("snow", "lets snow fall at a random angle", {{"normal", plane_shape}, {"angle", one}}, apply,
+                 constants, scratch);
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,94 @@
+// The mean of the image and of zooms of it: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C,
+// Tiny-ImageNet-C and CIFAR-10-C. The factors are those of NumPy's arange, whose rounding decides how many there are;
+// the factor 1 is among them, so that the image counts twice. A zoom is scipy.ndimage.zoom of order 1 (corners on
+// corners) of a centred crop, its surplus trimmed at both sides; of images that are not square each axis goes by its
+// own length.
+#include "corruptions/zoom.hpp"
+
+namespace assay {
+namespace {
+
+struct Constants {
+  double end, step;
+};
+constexpr Severities<Constants> kConstants = {{{1.11, .01}, {1.16, .01}, {1.21, .02}, {1.26, .02}, {1.31, .03}},
+                                              {{1.06, .01}, {1.11, .01}, {1.16, .01}, {1.21, .01}, {1.26, .01}},
+                                              {{1.06, .01}, {1.11, .01}, {1.16, .01}, {1.21, .01}, {1.26, .01}}};
+
+int count_of(const Constants& c) {
+  return static_cast<int>(std::ceil((c.end - 1.0) / c.step));
+}
+/// As numpy.arange: its second value tells the step.
+double factor_of(const Constants& c, int i) {
+  const double step = (1.0 + c.step) - 1.0;
+  return 1.0 + i * step;
+}
+
+struct ZoomBlur {
+  const Position* table;  ///< for each factor, h positions and then w
+  int factors;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    constexpr int kStrip = Team::kStrip;
+    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w), count = factors;
+    const Position* all = table;
+    const SmoothPlane plane(h, w, 0, reinterpret_cast<double*>(row.scratch));
+    const int stride = plane.stride();
+    const double* in = plane.in;
+    for (int c = 0; c < 3; ++c) {
+      const std::uint8_t* bytes = row.channel(c);
+      team.sync();
+      team.each_strip(h, w, [=](int y, int x) {
+        double* to = plane.in + std::int64_t{y} * stride + x;
+        for (int k = 0; k < kStrip; ++k)
+          to[k] = x + k < w ? static_cast<double>(static_cast<float>(unit_pixel64(bytes[std::int64_t{y} * w + x + k])))
+                            : 0.0;
+      });
+      team.sync();
+      float* out = row.out + c * row.plane();
+      team.each_strip(h, w, [=](int y, int x) {
+        const int pixels = kStrip < w - x ? kStrip : w - x;
+        float total[kStrip];
+        for (int k = 0; k < kStrip; ++k) total[k] = 0.f;
+        for (int f = 0; f < count; ++f) {
+          const Position* axes = all + std::int64_t{f} * (h + w);
+          const Position& down = axes[y];
+          const Position* across = axes + h + x;
+          const int left = across[0].first, below = down.first + 1 < h ? down.first + 1 : down.first;
+          const double *upper = in + std::int64_t{down.first} * stride + left,
+                       *lower = in + std::int64_t{below} * stride + left;
+          // Zoomed in, the strip's pixels lie within as many columns and one more.
+          double between[kStrip + 1];
+          for (int k = 0; k < kStrip + 1; ++k) between[k] = upper[k] * down.here + lower[k] * down.next;
+          for (int k = 0; k < pixels; ++k) {
+            const int at = across[k].first - left;
+            total[k] += static_cast<float>(between[at] * across[k].here + between[at + 1] * across[k].next);
+          }
+        }
+        for (int k = 0; k < pixels; ++k) {
+          const auto x0 = static_cast<float>(in[std::int64_t{y} * stride + x + k]);
+          out[std::int64_t{y} * w + x + k] = clamp01((x0 + total[k]) / static_cast<float>(count + 1));
+        }
+      });
+    }
+  }
+};
+
+std::vector<std::uint32_t> constants(const CorruptionShape& of) {
+  const Constants& c = kConstants.at(of.args);
+  std::vector<std::uint32_t> words;
+  for (int f = 0; f < count_of(c); ++f) append_positions(words, of, factor_of(c, f));
+  return words;
+}
+std::int64_t scratch(const CorruptionShape& of) {
+  return 2 * (SmoothPlane::doubles(of.h, of.w, 0) + 64);  // a strip may reach past the last line's end
+}
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  launch_corruption(exec, ZoomBlur{reinterpret_cast<const Position*>(batch.constants), count_of(kConstants.at(args))},
+                    batch);
+}
+ASSAY_CORRUPTION("zoom_blur", "averages zooms", {}, apply, constants, scratch);
+
+}  // namespace
+}  // namespace assay

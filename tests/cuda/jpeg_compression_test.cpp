@@ -1,0 +1,38 @@
+// Pillow's JPEG and back, to the byte; the goldens are Pillow's own (golden/pillow.py).
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/sha256.hpp"
+#include "cuda/corruption_run.hpp"
+#include "golden.hpp"
+
+namespace assay {
+namespace {
+
+std::string digest(const std::vector<float>& out, std::size_t count) {
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i < count; ++i) bytes.push_back(static_cast<std::uint8_t>(out[i] * 255.f));
+  return Sha256().update(bytes.data(), bytes.size()).hex();
+}
+
+class JpegCompression : public testing::TestWithParam<ByteImages> {};
+INSTANTIATE_TEST_SUITE_P(Images, JpegCompression,
+                         testing::Values(noise_images(1, 3, 1, 1), noise_images(1, 3, 3, 5), noise_images(1, 3, 7, 16),
+                                         noise_images(1, 1, 16, 9), noise_images(1, 1, 28, 28),
+                                         noise_images(1, 3, 32, 32), noise_images(1, 3, 31, 45),
+                                         noise_images(1, 3, 50, 33), noise_images(1, 3, 224, 224)),
+                         [](const auto& of) { return "Of" + of.param.shape(); });
+
+TEST_P(JpegCompression, IsPillowsToTheByte) {
+  const ByteImages& images = GetParam();
+  const std::map<std::string, std::string> golden = read_golden("pillow.txt");
+  for (const CorruptionArgs& args : all_args()) {
+    const std::string key = "jpeg " + images.shape() + " " + std::to_string(static_cast<int>(args.table)) + " " +
+                            std::to_string(args.severity);
+    EXPECT_EQ(digest(corrupt("jpeg_compression", args, images).out, images.data.size()), golden.at(key)) << key;
+  }
+}
+
+}  // namespace
+}  // namespace assay
