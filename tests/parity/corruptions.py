@@ -269,13 +269,17 @@ def before_quantisation(images: Images, name: str, work: Path) -> Measured:
 
 
 def after_quantisation(images: Images, name: str, work: Path, part: str) -> Measured:
-    """The worst severity's share of pixels: of photographs all that differ, at the edges those that rounding does not decide."""
+    """The worst severity's share of pixels: of photographs all that differ, elsewhere those that rounding does not decide.
+
+    Drawings on black, as the gray images are, have large areas of one value too.
+    """
     tolerance = 0 if name in EXACT else PIXELS
     if reason := absent(name):
         return Measured(math.nan, tolerance, reason)
     found = sides(images, name, work, part)
     levels, worst = max(side.levels for side in found), max(side.pixels for side in found)
-    judged = worst if part == "natural" else max(side.decided for side in found)
+    photographs = part == "natural" and images.pixels.shape[-1] == 3
+    judged = worst if photographs else max(side.decided for side in found)
     note = f"share of pixels of the worst severity ({worst:.3g} in all), by {levels} levels at most"
     return Measured(judged if levels <= 1 else math.inf, tolerance, note)
 
