@@ -1,4 +1,7 @@
-"""The peers, in the versions that requirements/parity.txt pins. One that is missing fails the suite: nothing is skipped."""
+"""The peers, in the versions that requirements/parity.txt and requirements/oracle.txt pin.
+
+One that is missing fails the suite: nothing is skipped.
+"""
 import importlib
 import importlib.metadata
 
@@ -14,6 +17,15 @@ VERSIONS = {
     "scipy": ("scipy", "1.17.1"),
     "jsonschema": ("jsonschema", "4.26.0"),
 }
+# In .venv-oracle: what ImageNet-C's corruptions are computed with, and imagecorruptions.
+ORACLE_VERSIONS = {
+    "numpy": "1.26.4",
+    "scipy": "1.11.4",
+    "scikit-image": "0.22.0",
+    "opencv-python-headless": "4.11.0.86",
+    "pillow": "11.3.0",
+    "imagecorruptions": "1.1.2",
+}
 
 
 def faults() -> list[str]:
@@ -28,4 +40,16 @@ def faults() -> list[str]:
             continue
         if version.split("+")[0] != expected:
             found.append(f"{package} is {version}, expected {expected}")
-    return found
+    return found or oracle_faults()
+
+
+def oracle_faults() -> list[str]:
+    from program import ORACLE, run  # which imports NumPy, a peer that may be missing
+
+    ask = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
+    try:
+        versions = run(ORACLE, "-c", ask, *ORACLE_VERSIONS).split()
+    except (OSError, RuntimeError) as error:
+        return [f".venv-oracle cannot be asked, ./run parity makes it: {error}"]
+    found = zip(ORACLE_VERSIONS.items(), versions, strict=True)
+    return [f"{package} is {version} in .venv-oracle, expected {wanted}" for (package, wanted), version in found if version != wanted]

@@ -11,6 +11,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSAY = ROOT / "build" / "release" / "assay"
+ORACLE = ROOT / ".venv-oracle" / "bin" / "python"
 REPLAY = ROOT / "build" / "release" / "assay_replay"
 BATCH = 128  # lanes; the peers get batches of the same size, as a model's own arithmetic may depend on it
 
@@ -71,6 +72,14 @@ def save_data(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", labels)
     return folder
+
+
+def installed(package: str, environment: str = ".venv-oracle") -> Path:
+    """The folder of a package's files, in an environment that need not be the running one."""
+    found = sorted((ROOT / environment).glob(f"lib/python3*/site-packages/{package}"))
+    if not found:
+        raise FileNotFoundError(f"{environment} has no {package}")
+    return found[0]
 
 
 def threads() -> int:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Compares assay with the tools that people use today, number by number.
 
-usage: tests/parity/run.py [--subset] [--only WORD]
+usage: tests/parity/run.py [--subset] [--only WORD] [--write-table]
 
---subset  fewer images a check, for CI; every kind of check stays
---only    checks whose name holds WORD (for work on one of them: says so at the end)
+--subset       fewer images a check, for CI; every kind of check stays
+--only         checks whose name holds WORD (for work on one of them: says so at the end)
+--write-table  measures every corruption and writes the table of docs/corruptions.md; no checks
 
 One line a check: the largest difference measured and the tolerance. Exit 1 when a check fails, a peer is missing or a row
 was skipped. Run by ./run parity, in .venv-parity.
@@ -24,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--subset", action="store_true", help="fewer images a check, for CI")
     parser.add_argument("--only", default="", metavar="WORD", help="checks whose name holds WORD")
+    parser.add_argument("--write-table", action="store_true", help="write the table of docs/corruptions.md; no checks")
     options = parser.parse_args()
 
     faults = peers.faults()
@@ -50,6 +52,9 @@ def main() -> int:
     ]  # fmt: skip
     began, passed, failed = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory(prefix="assay-parity-") as work:
+        if options.write_table:
+            corruptions.write_table(Path(work))
+            return 0
         rows = [row for module in modules for row in module.checks(Path(work), options.subset)]
         names = [row.name for row in rows]
         assert len(set(names)) == len(names), "two checks of one name"
