@@ -2,7 +2,7 @@
 import math
 from pathlib import Path
 
-from imagenet_c import NAMES, SEVERITIES, TABLES
+from imagenet_c import OFFERED, SEVERITIES, TABLES
 from program import ROOT
 
 PAGE = ROOT / "docs" / "corruptions.md"
@@ -46,7 +46,7 @@ def line(name: str, table: int, cells: dict[int, object]) -> str:
 
 
 def text(cells: Cells) -> str:
-    keys = [(name, table) for name in NAMES for table in TABLES]
+    keys = [(name, table) for name in OFFERED for table in TABLES]
     return HEAD + "".join(line(*key, cells[key]) for key in keys if key in cells)
 
 
@@ -62,7 +62,7 @@ def stale(cells: Cells, part: float, page: Path = PAGE) -> list[str]:
     for row in page.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()[2:]:
         name, table, *columns = (word.strip() for word in row.strip("|").split("|"))
         written[name, int(table)] = columns
-    wanted = {(name, table) for name in NAMES for table in TABLES}
+    wanted = {(name, table) for name in OFFERED for table in TABLES}
     off = {"not written": wanted - set(written), "not known": set(written) - wanted}
     found = [f"{name} at {table} is {what}" for what, keys in off.items() for name, table in sorted(keys)]
     for (name, table), severities in cells.items():

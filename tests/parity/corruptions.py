@@ -18,7 +18,7 @@ import numpy as np
 
 import corruption_table
 from check import Check, Measured, expect_covered
-from imagenet_c import CONSTANTS, FROST_SHAPES, NAMES, SEVERITIES, TABLES, fog_side, frost_room
+from imagenet_c import CONSTANTS, FROST_SHAPES, NAMES, OFFERED, SEVERITIES, TABLES, fog_side, frost_room
 from photos import PHOTOGRAPHS, edges, natural
 from program import ASSAY, ORACLE, fashion_mnist, installed, registered, run, save_data
 
@@ -316,7 +316,7 @@ def table_cells(sets: list[Images], work: Path) -> corruption_table.Cells:
     squares = [images for images in sets if images.edges]
     return {
         (name, images.table): {severity: measured(images, name, severity, work) for severity in images.severities}
-        for name in NAMES if not absent(name) for images in squares
+        for name in OFFERED for images in squares
     }  # fmt: skip
 
 
@@ -337,7 +337,7 @@ def checks(work: Path, subset: bool) -> list[Check]:
         gray = images.pixels.shape[-1] == 1
         if gray:
             found.append(Check("saturate refuses gray images", lambda i=images: saturate_refuses_gray(i)))
-        for name in NAMES:
+        for name in OFFERED:
             if gray and name == "saturate":
                 continue
             title = f"{name} {images.name}"
@@ -351,5 +351,5 @@ def checks(work: Path, subset: bool) -> list[Check]:
             if images.edges and images.table == 32 and (name == "frost" or expected_draws(name, 1, 32, 32, 32)):
                 found.append(Check(f"{title} draws", lambda i=images, n=name: draws_are_random(i, n, work)))
     found.append(Check("docs/corruptions.md is what was measured", lambda: table_holds(sets, work)))
-    found.append(expect_covered("corruption", registered("corruption"), set(NAMES)))
+    found.append(expect_covered("corruption", registered("corruption"), set(OFFERED)))
     return found
