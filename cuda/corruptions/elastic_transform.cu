@@ -126,7 +126,6 @@ struct ElasticTransform {
       smooth(team, smoothed, kernel, Edge::reflect, [=](int y, int x, const double* sum, int count) {
         for (int k = 0; k < count; ++k) field[std::int64_t{y} * w + x + k] = static_cast<float>(sum[k] * alpha);
       });
-      team.sync();
     }
     float* out = row.out;
     team.each_strip(h, w, [=](int y, int x) {

@@ -43,7 +43,6 @@ struct Fog {
       }
     });
     team.once([=] { map[0] = 0.0; });
-    team.sync();
     double wibble = 100.0;
     for (int step = side; step >= 2; step /= 2, wibble /= c.decay) {
       const int half = step / 2, mask = side - 1, cells = side / step, width = side;

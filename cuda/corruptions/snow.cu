@@ -47,16 +47,16 @@ struct Snow {
     auto* const field = row.scratch + MotionPlane::floats(h, w, c.motion.radius);
     float* const layer = field + (plane + 15) / 16 * 16;
 
-    const Draw draw = row.draw(normal_stream);
     float* drawn = row.draws;
+    const float degrees = unit_float(row.draw(angle_stream).words(0).v[0]) * 90.f - 135.f;
+    if (drawn != nullptr) team.once([=] { drawn[plane] = degrees; });
+    const Draw draw = row.draw(normal_stream);
     team.map_quads(plane, field, [=](std::int64_t block) {
       Quad<float> z;
       draw.normal4(block, z.v);
       if (drawn != nullptr) quads::scatter(drawn + 4 * block, z, plane - 4 * block);
       return z;
     });
-    const float degrees = unit_float(row.draw(angle_stream).words(0).v[0]) * 90.f - 135.f;
-    if (drawn != nullptr) team.once([=] { drawn[plane] = degrees; });
     aim_motion(team, motion, degrees);
     team.sync();
 

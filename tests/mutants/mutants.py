@@ -74,8 +74,10 @@ LIST = [
     ("cuda/core/score.hpp", "if (before < 5)", "if (before <= 5)", "cpu:Score*"),
     ("cuda/core/rows.cu", "? from + r : until", "? from + r + 1 : until", "cpu:NumberRows.*"),
     ("cuda/corruptions/corruption_kernel.hpp", "drawn, size() - 4 * q);", "drawn, size() - 4 * q + 1);", "*EveryCorruption*gaussian_noise"),
-    ("cuda/corruptions/brightness.cu", "team.each(plane, ", "team.each(plane + 1, ", "*EveryCorruption*brightness"),
-    ("cuda/corruptions/pixelate.cu", "team.each(3 * small, ", "team.each(3 * small + 1, ", "*EveryCorruption*pixelate"),
+    ("cuda/corruptions/hsv.hpp", "team.each(plane, ", "team.each(plane + 1, ", "*EveryCorruption*brightness"),
+    ("cuda/corruptions/pixelate.cu", "sx < across.first + across.count", "sx + 1 < across.first + across.count", "cpu:*Pixelate*"),
+    ("cuda/corruptions/glass_blur.cu", "const bool later = source > at;", "const bool later = false;", "cpu:GlassBlur.*"),
+    ("cuda/corruptions/jpeg.hpp", "inside > 0 ? inside : 0", "inside > 0 ? inside + 1 : 0", "cpu:*JpegCompression*"),
     ("cuda/core/lanes.cu", "next < pool.end && !open(pool, next)", "next < pool.end && open(pool, next)", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (number < pool.winner[u]) pool.winner", "pool.winner", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (!pool.full && winner < number) verdict", "if (!pool.full && winner < number - 1) verdict", "cpu:Lanes.*"),
@@ -102,16 +104,22 @@ COMPILED_IN = {
     "cuda/attacks/l1_ball.hpp": "tests/cuda/l1_ball_test.cpp",
     "cuda/core/score.hpp": "cuda/core/rows.cu",
     "cuda/metrics/metric_kernel.hpp": "cuda/metrics/accuracy.cu",
+    "cuda/corruptions/blur.hpp": "cuda/corruptions/gaussian_blur.cu",
     "cuda/corruptions/corruption_kernel.hpp": "cuda/corruptions/gaussian_noise.cu",
+    "cuda/corruptions/hsv.hpp": "cuda/corruptions/brightness.cu",
+    "cuda/corruptions/jpeg.hpp": "cuda/corruptions/jpeg_compression.cu",
+    "cuda/corruptions/motion.hpp": "cuda/corruptions/motion_blur.cu",
 }
 TESTS_OF = {"attacks": "*EveryAttack*", "losses": "*EveryLoss*", "corruptions": "*EveryCorruption*", "metrics": "*EveryMetric*"}
 
 
 def mutants() -> list[Mutant]:
     found = []
-    for file in [TEAM, *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "cuda").rglob("*.cu"))]:
+    kernels = [str(path.relative_to(ROOT)) for path in (ROOT / "cuda").rglob("*.cu")]
+    for file in [TEAM, *sorted({*kernels, *COMPILED_IN} - {TEAM})]:
         text = (ROOT / file).read_text()
-        filter_ = "Team.*" if file == TEAM else TESTS_OF.get(Path(file).parent.name, "*Every*") + Path(file).stem
+        stem = Path(COMPILED_IN.get(file, file)).stem
+        filter_ = "Team.*" if file == TEAM else TESTS_OF.get(Path(file).parent.name, "*Every*") + stem
         for pattern in (BARRIERS, TURNS):
             for match in pattern.finditer(text):
                 line = text.count("\n", 0, match.start()) + 1
