@@ -57,7 +57,7 @@ struct Affine {
 };
 
 struct ElasticTransform {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
   Taps kernel;
   std::uint32_t corner_stream, x_stream, y_stream;

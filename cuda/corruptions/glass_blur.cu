@@ -22,7 +22,7 @@ struct Layout {
 };
 
 struct GlassBlur {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
   Taps kernel;
   std::uint32_t stream;

@@ -33,7 +33,7 @@ std::int64_t table_words(const MotionConstants& motion) {
 }
 
 struct Snow {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
   const double* weights;
   const Position* positions;  ///< h, then w
