@@ -23,11 +23,12 @@ using Groups = std::vector<std::pair<double, std::vector<std::pair<int, int>>>>;
 
 Groups groups_of(const Constants& c) {
   const int reach = c.radius <= 8 ? 8 : static_cast<int>(c.radius), side = 2 * reach + 1;
+  const auto stride = static_cast<std::size_t>(side);
   const int size = c.radius <= 8 ? 3 : 5, half = size / 2;
-  std::vector<float> disk(static_cast<std::size_t>(side * side));
+  std::vector<float> disk(stride * stride);
   float total = 0;
   const auto at = [&](std::vector<float>& of, int y, int x) -> float& {
-    return of[static_cast<std::size_t>(y * side + x)];
+    return of[static_cast<std::size_t>(y) * stride + static_cast<std::size_t>(x)];
   };
   for (int y = 0; y < side; ++y)
     for (int x = 0; x < side; ++x) {
@@ -43,7 +44,8 @@ Groups groups_of(const Constants& c) {
     sum += exact[static_cast<std::size_t>(i)] = std::exp(-0.5 * x * x / (c.alias * c.alias));
   }
   std::vector<float> taps;
-  for (int j = 0; j <= half; ++j) taps.push_back(static_cast<float>(exact[static_cast<std::size_t>(half + j)] / sum));
+  for (int j = 0; j <= half; ++j)
+    taps.push_back(static_cast<float>(exact[static_cast<std::size_t>(half) + static_cast<std::size_t>(j)] / sum));
   const auto smoothed = [&](std::vector<float>& of, bool down) {
     std::vector<float> out(of.size());
     for (int y = 0; y < side; ++y)
