@@ -40,8 +40,8 @@ TEST(MotionBlur, SpreadsAPixelBackAlongItsAngle) {
 
 TEST(MotionBlur, LeavesFlatImagesAlone) {
   for (const CorruptionArgs& args : all_args())
-    for (const std::uint8_t level : {1, 77, 128, 255})
-      for (const float v : corrupt("motion_blur", args, flat_images(1, 3, 20, level)).out)
+    for (const int level : {1, 77, 128, 255})
+      for (const float v : corrupt("motion_blur", args, flat_images(1, 3, 20, static_cast<std::uint8_t>(level))).out)
         ASSERT_EQ(v, static_cast<float>(level) / 255.f) << text(args);
 }
 

@@ -43,8 +43,8 @@ TEST(ZoomBlur, FlattensALineByTheMeanOfTheInverseFactors) {
 
 TEST(ZoomBlur, LeavesFlatImagesAlone) {
   for (const CorruptionArgs& args : all_args())
-    for (const std::uint8_t level : {0, 77, 128})
-      for (const float v : corrupt("zoom_blur", args, flat_images(1, 3, 32, level)).out)
+    for (const int level : {0, 77, 128})
+      for (const float v : corrupt("zoom_blur", args, flat_images(1, 3, 32, static_cast<std::uint8_t>(level))).out)
         ASSERT_NEAR(v, static_cast<float>(level) / 255.f, 2e-7) << text(args);
 }
 
