@@ -57,7 +57,7 @@ inline double numpy_sum(const double* v, int n) {
   for (; i < n; ++i) total += v[i];
   return total;
 }
-/// Its right half, the middle first.
+/// The right half of that kernel, the middle first.
 inline std::vector<double> gaussian_taps(double sigma, double truncate = 4.0) {
   const int radius = gaussian_radius(sigma, truncate);
   const double factor = -0.5 / (sigma * sigma);
