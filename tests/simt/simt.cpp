@@ -64,6 +64,7 @@ namespace simt {
 namespace {
 
 constexpr std::size_t kStack = 256 * 1024;
+constexpr std::size_t kSpread = 61 * 320;  // within which stacks begin
 constexpr unsigned kWarp = 32;
 constexpr int kPatience = 100000;  // rounds in which threads only wait for each other
 
@@ -126,7 +127,8 @@ class Fibers {
 #endif
     }
 #if defined(SIMT_ASAN)
-    __asan_unpoison_memory_region(fiber.stack, kStack);
+    // Functions that return leave nothing poisoned: what is there is begin's, which never does.
+    __asan_unpoison_memory_region(fiber.stack + kStack - kSpread - kStack / 16, kSpread + kStack / 16);
 #endif
     return fiber;
   }
@@ -141,6 +143,9 @@ class Fibers {
     munmap(fiber.stack, kStack);  // and with it what TSan remembers of its last owner
     __tsan_destroy_fiber(fiber.watched);
 #else
+#if defined(SIMT_ASAN)
+    if (!ended) __asan_unpoison_memory_region(fiber.stack, kStack);
+#endif
     free_.push_back(fiber);
 #endif
   }
@@ -298,7 +303,7 @@ void prepare(Thread& thread) {
   context.watched = fiber.watched;
   // What simt_switch pops: six registers and where to begin; below it a return address, for the stack's alignment.
   // Each begins elsewhere: at the same place of their pages all would want the same lines of the cache.
-  auto** top = reinterpret_cast<void**>(context.stack + kStack - thread.number % 61 * 320);
+  auto** top = reinterpret_cast<void**>(context.stack + kStack - thread.number * 320 % kSpread);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(&begin);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
