@@ -92,9 +92,10 @@ struct SmoothPlane {
   ASSAY_HD int wide_stride() const { return line(w) + 2 * radius; }
 };
 
-/// Blurs plane.in, down and then across; store(y, x, values, count) gets up to kStrip pixels from x on. Barriers stand
-/// before it reads and after it has read.
-template <class Team, class Store>
+/// Blurs plane.in, down and then across; store(y, x, values, count) gets up to kStrip pixels from x on, and may write
+/// plane.in. What is in between is rounded to T, as scipy does for images of that type. Barriers stand before it reads
+/// and after it has read.
+template <class T = double, class Team, class Store>
 ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, Edge edge, const Store& store) {
   constexpr int kStrip = Team::kStrip;
   const int h = plane.h, w = plane.w, radius = kernel.radius, stride = plane.stride(), wide = plane.wide_stride();
@@ -112,7 +113,7 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, E
       for (int k = 0; k < kStrip; ++k) sum[k] += (above[k] + below[k]) * tap;
     }
     double* out = between + std::int64_t{y} * wide + radius + x;
-    for (int k = 0; k < kStrip; ++k) out[k] = sum[k];
+    for (int k = 0; k < kStrip; ++k) out[k] = static_cast<T>(sum[k]);
   });
   team.sync();
   team.each(2 * std::int64_t{h} * radius, [=](std::int64_t i) {

@@ -11,6 +11,7 @@
 #include "device/linear_model.hpp"
 #include "engine/evaluate.hpp"
 #include "engine/loaded_corruption.hpp"
+#include "engine/textures.hpp"
 #include "images.hpp"
 #include "registered.hpp"
 
@@ -65,19 +66,23 @@ TEST_P(EveryCorruption, HasTheBitsOfTheCpu) {
   const Corruption& entry = *Registry<Corruption>::find(GetParam());
   struct Shape {
     std::int64_t n, c, h, w;
+    int severity = 4;  // where glass_blur goes round twice, and spatter is mud
   };
-  for (const auto& [n, c, h, w] : {Shape{2, 1, 28, 28}, {2, 3, 32, 32}, {2, 3, 17, 23}, {1, 3, 128, 96}}) {
+  std::vector<Shape> shapes = {{2, 1, 28, 28}, {2, 3, 32, 32}, {2, 3, 17, 23}, {1, 3, 128, 96}};
+  if (GetParam() == "spatter") shapes.push_back({2, 3, 33, 30, 3});  // water
+  for (const auto& [n, c, h, w, severity] : shapes) {
     SCOPED_TRACE(std::to_string(c) + " x " + std::to_string(h) + " x " + std::to_string(w));
     const ByteImages images = noise_images(n, c, h, w);
     const auto size = static_cast<std::size_t>(n * 3 * h * w);
     std::vector<std::uint32_t> sample(static_cast<std::size_t>(n));
     std::iota(sample.begin(), sample.end(), 40u);
-    const CorruptionShape shape{{4, Table::c32}, h, w};  // where glass_blur goes round twice
+    CorruptionShape shape{{severity, Table::c32}, h, w};
+    if (entry.needs_textures) shape.args.textures = noise_textures(std::max(h, w));
     const auto drawn = static_cast<std::size_t>(n * entry.draw_count(shape));
     const auto run = [&](const Exec& exec) {
       const Held<std::uint8_t> bytes(exec, images.data), corrupted(exec, std::vector<std::uint8_t>(images.data.size()));
       const Held<std::uint32_t> numbers(exec, sample);
-      const LoadedCorruption corruption(exec, GetParam(), shape, n);
+      const LoadedCorruption corruption(exec, entry, shape, n);
       const Held<float> out(exec, std::vector<float>(size)), pixels(exec, std::vector<float>(images.data.size()));
       const Held<float> draws(exec, std::vector<float>(drawn));
       corruption.apply(exec, {.images = {bytes.data(), n, c, h, w},
