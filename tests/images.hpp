@@ -30,6 +30,19 @@ inline ByteImages flat_images(std::int64_t n, std::int64_t c, std::int64_t side,
   return {n, c, side, side, std::vector<std::uint8_t>(static_cast<std::size_t>(n * c * side * side), level)};
 }
 
+/// The same as a data set; all labels are 0.
+inline DataSet byte_data(const ByteImages& images) {
+  DataSet data;
+  data.name = "test";
+  data.n = images.n;
+  data.c = images.c;
+  data.h = images.h;
+  data.w = images.w;
+  data.bytes = images.data;
+  data.labels.resize(static_cast<std::size_t>(images.n));
+  return data;
+}
+
 /// A data set of floats in [lo, hi], some of them exactly at the ends; labels 0, 1, .. in turn.
 inline DataSet float_data(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, float lo, float hi,
                           int classes) {

@@ -18,18 +18,21 @@ ASSAY_HD float unit_pixel(std::uint8_t byte) {
 ASSAY_HD double unit_pixel64(std::uint8_t byte) {
   return static_cast<double>(byte) / 255.0;
 }
-/// v clipped to [0, 1], as a float whose 255-fold, cut off, is the level that v's own is in double: where the benchmark
-/// computes in double, a float just beside a level would make a whole level of the difference.
-ASSAY_HD float same_level(double v) {
-  const double clipped = v > 0.0 ? (v < 1.0 ? v : 1.0) : 0.0;
-  const auto level = static_cast<std::int32_t>(clipped * 255.0);
-  auto f = static_cast<float>(clipped);
+/// v in [0, 1] as a float whose 255-fold, cut off, is `level`: where the benchmark computes in double, a float just
+/// beside a level would make a whole level of the difference.
+ASSAY_HD float at_level(double v, std::int32_t level) {
+  auto f = static_cast<float>(v);
   for (int twice = 0; twice < 2; ++twice) {
     const auto of_f = static_cast<std::int32_t>(f * 255.f);
     const std::int32_t step = (of_f < level ? 1 : 0) - (of_f > level ? 1 : 0);
     f = bits_to_float(float_to_bits(f) + static_cast<std::uint32_t>(step));
   }
   return f;
+}
+/// v clipped to [0, 1], at the level that it has in double.
+ASSAY_HD float same_level(double v) {
+  const double clipped = v > 0.0 ? (v < 1.0 ? v : 1.0) : 0.0;
+  return at_level(clipped, static_cast<std::int32_t>(clipped * 255.0));
 }
 
 /// In [0, 1), see unit_float.

@@ -40,7 +40,16 @@ std::int64_t scratch(const CorruptionShape& of) {
 void apply(const Exec& exec, const CorruptionArgs&, const CorruptionBatch& batch) {
   launch_corruption(exec, JpegCompression{batch.constants}, batch);
 }
+std::vector<std::uint32_t> stored_tables(const CorruptionShape&) {
+  return jpeg_tables(85);
+}
 ASSAY_CORRUPTION("jpeg_compression", "saves as JPEG and reads again", {}, apply, constants, scratch);
 
 }  // namespace
+
+const Corruption& stored_pass() {
+  static const Corruption pass{"saves as JPEG at quality 85 and reads again", {}, apply, stored_tables, scratch};
+  return pass;
+}
+
 }  // namespace assay

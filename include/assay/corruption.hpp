@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,20 @@ struct CorruptionBatch {
   std::uint64_t seed = 0;
 };
 
+/// Pictures that a corruption lays over images.
+struct Textures {
+  struct Picture {
+    std::int64_t h = 0, w = 0;
+    std::vector<std::uint8_t> pixels;  ///< 3 x H x W
+  };
+  std::string sha256;  ///< of the files that they were read from
+  std::vector<Picture> pictures;
+};
+
 struct CorruptionArgs {
   int severity = 1;  ///< 1 (mild) .. 5 (severe)
   Table table = Table::c224;
+  std::shared_ptr<const Textures> textures = {};  ///< of a corruption that needs_textures
   bool operator==(const CorruptionArgs&) const = default;
 };
 
@@ -67,6 +79,10 @@ struct Corruption {
   std::int64_t (*scratch)(const CorruptionShape& of) = nullptr;
   int min_side = 1;          ///< smaller images are refused
   bool needs_color = false;  ///< images of one channel are refused
+  /// Takes the parameter "textures", a folder of pictures. Its args have them wherever helpers or apply get them.
+  bool needs_textures = false;
+  /// Optional: throws assay::Error (exit 65) where images of that size cannot be corrupted, though min_side is kept.
+  void (*check)(const CorruptionShape& of) = nullptr;
   std::string source = "Hendrycks & Dietterich 2019, arXiv:1903.12261";
 
   std::int64_t draw_count(const CorruptionShape& of) const {
@@ -79,6 +95,9 @@ struct Corruption {
     return scratch == nullptr ? 0 : (scratch(of) + 15) / 16 * 16;
   }
 };
+/// The pass through a JPEG of quality 85, colours at half the resolution, that the published files of ImageNet-C and
+/// Tiny-ImageNet-C have behind them: what the pipeline "stored" adds to every corruption. Not registered.
+const Corruption& stored_pass();
 /// How many images are worked on at once: those of the batch, on the CPU one a thread.
 std::int64_t scratch_slots(const Exec& exec, std::int64_t n);
 #define ASSAY_CORRUPTION(name, ...)                                     \

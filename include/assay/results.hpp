@@ -24,7 +24,7 @@ struct CellResult {
   std::map<std::string, Estimate> metrics;
   std::uint64_t label_is_target = 0;  ///< samples with nothing to attack; of an attack with a target
 
-  bool targeted() const { return !perturbation.empty() && perturbation.front().params.contains("target"); }
+  bool targeted() const { return !perturbation.empty() && perturbation.back().params.contains("target"); }
   /// What a metric says of this cell.
   const std::string& definition(const std::string& metric) const {
     const Metric& found = *Registry<Metric>::find(metric);

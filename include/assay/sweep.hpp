@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -10,6 +11,8 @@
 #include "assay/core/params.hpp"
 
 namespace assay {
+
+struct Textures;
 
 struct ModelSpec {
   std::string name;
@@ -31,6 +34,11 @@ struct Perturbation {
   Params params;
   /// The radii, rising, of attacks that are computed together as params["mode"] says; empty: this one stands alone.
   std::vector<double> curve = {};
+  /// Of a corruption with the parameter "textures", which names their folder before it is planned and is their digest
+  /// in a plan. Absent where nothing is to be computed.
+  std::shared_ptr<const Textures> textures = {};
+  /// Corruptions that the images go through first, in this order.
+  std::vector<Perturbation> before = {};
 };
 
 /// A checked sweep. Every model gets a clean cell and one cell for each perturbation.
@@ -58,11 +66,12 @@ struct Sweep {
 Sweep read_sweep(const std::filesystem::path& file);
 
 struct AttackEntry;
+struct Corruption;
 /// What an attack takes: its own parameters and those of every attack.
 std::vector<ParamSpec> attack_params(const AttackEntry& attack);
 
-/// What every corruption takes: severity and table.
-const std::vector<ParamSpec>& corruption_params();
+/// What a corruption takes: severity, table and pipeline, and textures where it needs them.
+std::vector<ParamSpec> corruption_params(const Corruption& corruption);
 
 /// Fills in defaults and checks types and ranges of one perturbation as read_sweep does; `where` begins its messages.
 Perturbation check_perturbation(Perturbation::Kind kind, const std::string& name, Params given,

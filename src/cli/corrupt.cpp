@@ -4,12 +4,13 @@
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
+#include "engine/textures.hpp"
 
 namespace assay::cli {
 namespace {
 
 struct Options {
-  std::string data, name, out, table = "auto";
+  std::string data, name, out, table = "auto", pipeline = "in_memory", textures;
   int severity = 0;
   std::uint64_t seed = 0;
   std::int64_t limit = 0, index = -1;
@@ -19,15 +20,17 @@ struct Options {
 
 ExitCode corrupt(const Options& options) {
   handle_signals();
-  const Perturbation p =
-      check_perturbation(Perturbation::Kind::corruption, options.name,
-                         {{"severity", std::int64_t{options.severity}}, {"table", options.table}}, "command line");
+  Params params = {
+      {"severity", std::int64_t{options.severity}}, {"table", options.table}, {"pipeline", options.pipeline}};
+  if (!options.textures.empty()) params["textures"] = options.textures;
+  check_perturbation(Perturbation::Kind::corruption, options.name, params, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   if (options.device.threads > 0) set_threads(options.device.threads);
   const DataSet data = load_source(options.data, ".");
   CorruptRequest request;
   request.name = options.name;
   request.args = {options.severity, choose_table(options.table, std::max(data.h, data.w))};
+  if (!options.textures.empty()) request.args.textures = load_textures(options.textures);
   request.seed = options.seed;
   request.hi = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   if (options.index >= 0) {
@@ -37,6 +40,7 @@ ExitCode corrupt(const Options& options) {
     request.lo = options.index;
     request.hi = options.index + 1;
   }
+  request.stored = options.pipeline == "stored";
   request.floats = options.floats;
   request.draws = options.draws;
   CorruptedImages images;
@@ -68,12 +72,12 @@ ExitCode corrupt(const Options& options) {
                 {"corruption", options.name},
                 {"severity", options.severity},
                 {"table", table},
-                {"pipeline", "in_memory"},
+                {"pipeline", options.pipeline},
                 {"seed", options.seed},
                 {"out", options.out}});
   else
-    fmt::print("{} images, {} severity {} (table {}, pipeline in_memory, seed {}): {}\n", n, options.name,
-               options.severity, table, options.seed, (out / "images.npy").string());
+    fmt::print("{} images, {} severity {} (table {}, pipeline {}, seed {}): {}\n", n, options.name, options.severity,
+               table, options.pipeline, options.seed, (out / "images.npy").string());
   return ExitCode::done;
 }
 
@@ -88,6 +92,9 @@ Verb add_corrupt(CLI::App& app) {
   verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
   verb->add_option("--table", options->table,
                    "constants: auto (by size), 32 (CIFAR-10-C), 64 (Tiny-ImageNet-C) or 224 (ImageNet-C)");
+  verb->add_option("--pipeline", options->pipeline,
+                   "in_memory, or stored: through JPEG at quality 85 afterwards, as the published files");
+  verb->add_option("--textures", options->textures, "frost's folder of pictures")->check(not_empty());
   verb->add_option("--seed", options->seed, "same seed, same images")->check(CLI::Range(std::int64_t{0}, kMost));
   CLI::Option* limit = verb->add_option("--limit", options->limit, "only the first images");
   limit->check(CLI::Range(std::int64_t{1}, kMost));

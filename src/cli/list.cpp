@@ -46,7 +46,7 @@ json everything() {
   };
   for (const auto& [name, e] : Registry<AttackEntry>::all()) add("attack", name, e.about, e.source, attack_params(e));
   for (const auto& [name, e] : Registry<Corruption>::all())
-    add("corruption", name, e.about, e.source, corruption_params());
+    add("corruption", name, e.about, e.source, corruption_params(e));
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
   for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
   for (const auto& [name, e] : Registry<Source>::all())
@@ -94,11 +94,12 @@ ExitCode list(const Options& options) {
       kind = entry["kind"].get<std::string>();
     }
     fmt::print("  {:<22} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
-    if (kind == "corruption") {  // all take the same, which is said below the last
-      if (i + 1 < chosen.size() && chosen[i + 1]["kind"] == kind) continue;
-      fmt::print("    each takes\n");
-    }
-    for (const json& p : entry["params"]) fmt::print("{}", line(p));
+    // What all corruptions take is said below the last.
+    const std::size_t common = kind == "corruption" ? corruption_params({}).size() : 0;
+    for (std::size_t k = common; k < entry["params"].size(); ++k) fmt::print("{}", line(entry["params"][k]));
+    if (common == 0 || (i + 1 < chosen.size() && chosen[i + 1]["kind"] == kind)) continue;
+    fmt::print("    each takes\n");
+    for (std::size_t k = 0; k < common; ++k) fmt::print("{}", line(entry["params"][k]));
   }
   return ExitCode::done;
 }

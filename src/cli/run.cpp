@@ -107,6 +107,14 @@ ExitCode run(const Options& options) {
   if (out.empty()) out = std::filesystem::path("out") / std::filesystem::path(options.config).stem();
   Prepared p = prepare(options.config, options.device, out);
   const std::vector<int> jobs = shard_jobs(p.plan, shard, shards);
+  if (options.save_adversarials)
+    for (const Perturbation& one : p.plan.perturbations)
+      if (one.kind == Perturbation::Kind::attack && !one.before.empty())
+        throw Error(
+            ExitCode::usage,
+            fmt::format("--save-adversarials: '{}' attacks corrupted images, which `assay verify` does not have",
+                        describe(one)),
+            "write them by `assay corrupt`, and attack those");
   const Store store(out);
   if (options.dry_run) {
     print_dry_run(p.plan, jobs, store, options.json);

@@ -10,6 +10,7 @@
 #include "assay/sweep.hpp"
 #include "core/transfer.hpp"
 #include "engine/loaded_corruption.hpp"
+#include "engine/textures.hpp"
 
 namespace assay {
 namespace {
@@ -43,7 +44,9 @@ struct Bench {
     for (const auto& [name, entry] : Registry<Corruption>::all()) {
       if (!wanted("corruption", name, shape)) continue;
       if (std::min(h, w) < entry.min_side) continue;
-      const LoadedCorruption corruption(exec, name, {{3, choose_table("auto", std::max(h, w))}, h, w}, n);
+      CorruptionArgs args{3, choose_table("auto", std::max(h, w)), {}};
+      if (entry.needs_textures) args.textures = noise_textures(std::max(h, w));
+      const LoadedCorruption corruption(exec, entry, {args, h, w}, n);
       const auto bytes =
           filled<std::uint8_t>(exec, size, [](std::uint32_t bits) { return static_cast<std::uint8_t>(bits); });
       const auto sample = filled<std::uint32_t>(exec, n, [](std::uint32_t bits) { return bits; });

@@ -111,15 +111,26 @@ std::string kind_name(Perturbation::Kind kind) {
   return kind == Perturbation::Kind::attack ? "attack" : "corruption";
 }
 
-const std::vector<ParamSpec>& corruption_params() {
-  static const std::vector<ParamSpec> params = {
+std::vector<ParamSpec> corruption_params(const Corruption& corruption) {
+  std::vector<ParamSpec> params = {
       {.name = "severity", .type = ParamType::integer, .about = "1 (mild) to 5 (severe)", .min = 1, .max = 5},
       {.name = "table",
        .type = ParamType::text,
        .about = "constants of CIFAR-10-C (32), Tiny-ImageNet-C (64) or ImageNet-C (224); auto: by image size",
        .fallback = "auto",
        .choices = {"auto", "32", "64", "224"}},
+      {.name = "pipeline",
+       .type = ParamType::text,
+       .about = "in_memory: bytes as they are corrupted; stored: then through JPEG at quality 85, as the files that "
+                "published mCE is of",
+       .fallback = "in_memory",
+       .choices = {"in_memory", "stored"}},
   };
+  if (corruption.needs_textures)
+    params.push_back({.name = "textures",
+                      .type = ParamType::text,
+                      .about = "folder of frost1.png, frost2.png, frost3.png, frost4.jpg and frost5.jpg, which the "
+                               "benchmark's code and the Python package imagecorruptions come with"});
   return params;
 }
 
@@ -137,7 +148,7 @@ std::vector<ParamSpec> params_of(Perturbation::Kind kind, const std::string& nam
   const Corruption* corruption = Registry<Corruption>::find(name);
   const bool is_attack = kind == Perturbation::Kind::attack;
   if (is_attack && attack != nullptr) return attack_params(*attack);
-  if (!is_attack && corruption != nullptr) return corruption_params();
+  if (!is_attack && corruption != nullptr) return corruption_params(*corruption);
   std::string message = fmt::format("unknown {} '{}'; ", kind_name(kind), shortened(name));
   if (attack != nullptr || corruption != nullptr) {
     message += is_attack ? "it is a corruption" : "it is an attack";
@@ -226,7 +237,8 @@ Perturbation complete_perturbation(Perturbation::Kind kind, const std::string& n
           },
           spec.fallback);
     } else if (spec.default_rule.empty()) {
-      config_error(where_of(""), fmt::format("missing '{}': {} '{}' needs it", spec.name, kind_name(kind), name));
+      config_error(where_of(""), fmt::format("missing '{}': {} '{}' needs it", spec.name, kind_name(kind), name),
+                   fmt::format("{}: {}", spec.name, spec.about));
     }
   }
 

@@ -12,7 +12,7 @@
 
 namespace assay {
 
-void check_images(const std::string& name, const DataSet& data) {
+void check_images(const std::string& name, const DataSet& data, const CorruptionArgs& args) {
   const Corruption& entry = *Registry<Corruption>::find(name);
   if (data.is_float())
     throw Error(ExitCode::input, "corruptions take uint8 images, but '" + data.name + "' holds float32",
@@ -26,15 +26,18 @@ void check_images(const std::string& name, const DataSet& data) {
   if (entry.needs_color && data.c != 3)
     throw Error(ExitCode::input,
                 fmt::format("{} needs images of three channels, but those of '{}' have {}", name, data.name, data.c));
+  if (entry.check != nullptr) entry.check({args, data.h, data.w});
 }
 
 CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,
                                const StopFlag& stop) {
-  check_images(request.name, data);
+  check_images(request.name, data, request.args);
   constexpr std::int64_t kBatch = 64;
   const CorruptionShape shape{request.args, data.h, data.w};
-  const LoadedCorruption corruption(exec, request.name, shape, kBatch);
-  const Corruption& entry = corruption.entry();
+  const Corruption& entry = *Registry<Corruption>::find(request.name);
+  const LoadedCorruption corruption(exec, entry, shape, kBatch);
+  const LoadedCorruption stored =
+      request.stored ? LoadedCorruption(exec, stored_pass(), shape, kBatch) : LoadedCorruption();
   const std::int64_t dim = data.dim(), rgb = 3 * data.h * data.w, drawn_each = corruption.draw_count();
   const std::int64_t n = request.hi - request.lo;
   const Buffer<std::uint32_t> sample(exec, kBatch);
@@ -63,13 +66,17 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
                             .seed = request.seed});
     quantise(exec, real.data(), {corrupted.data(), rows, data.c, data.h, data.w}, nullptr);
     const std::int64_t at = (first - request.lo) * dim;
-    export_images(exec, out.bytes.data() + at, corrupted.data(), static_cast<std::size_t>(rows * dim));
     if (request.floats) {
       const bool one = data.c == 1;
       if (one) luma(exec, real.data(), {gray.data(), rows, 1, data.h, data.w});
       export_images(exec, out.floats.data() + at, one ? gray.data() : real.data(),
                     static_cast<std::size_t>(rows * dim) * sizeof(float));
     }
+    if (request.stored) {
+      stored.apply(exec, {.images = {corrupted.data(), rows, data.c, data.h, data.w}, .out = real.data()});
+      quantise(exec, real.data(), {corrupted.data(), rows, data.c, data.h, data.w}, nullptr);
+    }
+    export_images(exec, out.bytes.data() + at, corrupted.data(), static_cast<std::size_t>(rows * dim));
     if (request.draws && drawn_each > 0) {
       export_images(exec, drawn.data(), draws.data(), static_cast<std::size_t>(rows * drawn_each) * sizeof(float));
       const float* from = drawn.data();

@@ -16,6 +16,7 @@ struct CorruptRequest {
   std::uint64_t seed = 0;
   std::int64_t lo = 0, hi = 0;  ///< samples
   bool floats = false, draws = false;
+  bool stored = false;  ///< the pipeline "stored": bytes through JPEG, floats before it
 };
 
 /// Values of one kind that were drawn for n images, n x shape.
@@ -33,8 +34,8 @@ struct CorruptedImages {
 };
 
 /// Throws assay::Error (exit 65) unless the corruption takes the images: uint8, of 1 or 3 channels, as large and with
-/// as much colour as it needs.
-void check_images(const std::string& name, const DataSet& data);
+/// as much colour as it needs, and no larger than it can with these args.
+void check_images(const std::string& name, const DataSet& data, const CorruptionArgs& args);
 
 /// Corrupts samples of `data` exactly as a sweep does. Throws as check_images does, and Interrupted.
 CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const CorruptRequest& request,

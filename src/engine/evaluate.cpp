@@ -25,10 +25,6 @@ double seconds_since(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-Table table_of(const Perturbation& corruption) {
-  return choose_table(text_param(corruption.params, "table"), 0);
-}
-
 }  // namespace
 
 /// What a unit works in; grown before its first batch, kept for the next.
@@ -39,8 +35,8 @@ struct Evaluator::Workspace {
   Buffer<std::uint64_t> states;
   std::vector<Buffer<SampleRow>> rows;  // a model
   // corruptions
-  LoadedCorruption corruption;
-  Buffer<std::uint8_t> clean, corrupted;
+  std::vector<LoadedCorruption> corruptions;
+  Buffer<std::uint8_t> clean, corrupted, unit;
   Buffer<float> real;
   // attacks: the pool
   Buffer<std::uint64_t> spent, totals, passes;
@@ -168,6 +164,55 @@ void Evaluator::finish(UnitResult& result, CellKind kind, const SampleRow* rows,
     }
 }
 
+/// Those before a perturbation, and itself where it is one; a pass through JPEG behind each that is stored.
+void Evaluator::load_corruptions(const Perturbation& last) {
+  Workspace& work = *work_;
+  std::size_t count = 0;
+  const auto load = [&](const Corruption& entry, const CorruptionArgs& args) {
+    if (work.corruptions.size() == count) work.corruptions.emplace_back();
+    LoadedCorruption& corruption = work.corruptions[count++];
+    const CorruptionShape shape{args, data_.h, data_.w};
+    if (!corruption.is(entry, shape)) corruption = {exec_, entry, shape, batch_};
+  };
+  const auto add = [&](const Perturbation& one) {
+    load(*Registry<Corruption>::find(one.name), corruption_args(one));
+    if (text_param(one.params, "pipeline") == "stored") load(stored_pass(), {});
+  };
+  for (const Perturbation& one : last.before) add(one);
+  if (last.kind == Perturbation::Kind::corruption) add(last);
+  work.corruptions.resize(count);
+  work.hold(exec_, work.clean, batch_ * data_.dim());
+  work.hold(exec_, work.corrupted, batch_ * data_.dim());
+  work.hold(exec_, work.real, batch_ * 3 * data_.h * data_.w);
+}
+
+/// From `clean` to `to` and, as reals, to `pixels`.
+void Evaluator::corrupt_batch(std::int64_t n, std::uint8_t* to) {
+  Workspace& work = *work_;
+  const std::uint8_t* from = work.clean.data();
+  for (const LoadedCorruption& corruption : work.corruptions) {
+    corruption.apply(exec_, {.images = {from, n, data_.c, data_.h, data_.w},
+                             .out = work.real.data(),
+                             .sample = work.sample.data(),
+                             .seed = seed_});
+    quantise(exec_, work.real.data(), {to, n, data_.c, data_.h, data_.w}, work.pixels.data());
+    from = to;
+  }
+}
+
+/// Samples [lo, hi) behind the corruptions that are loaded, in place of the resident ones.
+ResidentData Evaluator::corrupted_unit(std::int64_t lo, std::int64_t hi) {
+  Workspace& work = *work_;
+  const std::int64_t dim = data_.dim();
+  std::uint8_t* const unit = work.hold(exec_, work.unit, (hi - lo + kFewestRows) * dim);
+  for (std::int64_t first = lo; first < hi; first += batch_) {
+    const std::int64_t n = load_batch(first, hi);
+    gather_bytes(exec_, resident_, work.sample.data(), n, work.clean.data(), work.label.data());
+    corrupt_batch(n, unit + (first - lo) * dim);
+  }
+  return {{unit, hi - lo, data_.c, data_.h, data_.w}, {}, resident_.label, lo};
+}
+
 std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::int64_t lo, std::int64_t hi,
                                          const std::vector<Model*>& models) {
   const Clock::time_point began = Clock::now();
@@ -178,14 +223,7 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   work.hold(exec_, work.states, state_words(kind));
   if (work.rows.size() < models.size()) work.rows.resize(models.size());
   for (std::size_t m = 0; m < models.size(); ++m) work.hold(exec_, work.rows[m], hi - lo + kFewestRows);
-  if (corruption != nullptr) {
-    const CorruptionShape shape{
-        {static_cast<int>(integer_param(corruption->params, "severity")), table_of(*corruption)}, data_.h, data_.w};
-    if (!work.corruption.is(corruption->name, shape)) work.corruption = {exec_, corruption->name, shape, batch_};
-    work.hold(exec_, work.clean, batch_ * data_.dim());
-    work.hold(exec_, work.corrupted, batch_ * data_.dim());
-    work.hold(exec_, work.real, batch_ * 3 * data_.h * data_.w);
-  }
+  if (corruption != nullptr) load_corruptions(*corruption);
   const std::uint32_t* sample = work.sample.data();
   float* pixels = work.pixels.data();
   std::uint16_t* label = work.label.data();
@@ -196,11 +234,7 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
       gather_pixels(exec_, resident_, sample, n, pixels, label);
     } else {
       gather_bytes(exec_, resident_, sample, n, work.clean.data(), label);
-      work.corruption.apply(exec_, {.images = {work.clean.data(), n, data_.c, data_.h, data_.w},
-                                    .out = work.real.data(),
-                                    .sample = sample,
-                                    .seed = seed_});
-      quantise(exec_, work.real.data(), {work.corrupted.data(), n, data_.c, data_.h, data_.w}, pixels);
+      corrupt_batch(n, work.corrupted.data());
     }
     for (std::size_t m = 0; m < models.size(); ++m) {
       UnitResult& result = results[m];
@@ -553,6 +587,15 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
   std::uint64_t* const each = exported == nullptr || !alone ? nullptr : hold(work.passes, n);
   hold(work.states, state_words(CellKind::attacked));
   if (streamed_) place(lo, hi);
+  const ResidentData clean_data = resident_;
+  if (!perturbations.front().before.empty()) {
+    load_corruptions(perturbations.front());
+    resident_ = corrupted_unit(lo, hi);
+  }
+  struct Restored {
+    ResidentData &at, to;
+    ~Restored() { at = to; }
+  } const restored{resident_, clean_data};
   const Norm norm = entry.norm == "linf" ? Norm::linf : entry.norm == "l2" ? Norm::l2 : Norm::l1;
 
   double model_before = model.seconds();

@@ -80,9 +80,10 @@ class Evaluator {
   /// unit.
   std::vector<UnitResult> plain(const Perturbation* corruption, std::int64_t lo, std::int64_t hi,
                                 const std::vector<Model*>& models);
-  /// Samples [lo, hi) under an attack: clean, then lanes that take up items until there are none, then every claimed
-  /// success once more by a pass of its own. `exported`, when given, is filled by export. `starts`, for an attack with
-  /// a start_file and no other: its points, (hi - lo) x dim in [0, 1], on the host.
+  /// Samples [lo, hi) under an attack, after the corruptions before it, whose images are its originals: clean, then
+  /// lanes that take up items until there are none, then every claimed success once more by a pass of its own.
+  /// `exported`, when given, is filled by export. `starts`, for an attack with a start_file and no other: its points,
+  /// (hi - lo) x dim in [0, 1], on the host.
   UnitResult attacked(const Perturbation& perturbation, std::int64_t lo, std::int64_t hi, Model& model,
                       AttackExport* exported = nullptr, std::span<const float> starts = {});
   /// Samples [lo, hi) under one attack at the radii of a curve (Perturbation::curve), in the perturbations' order: a
@@ -94,6 +95,9 @@ class Evaluator {
  private:
   struct Workspace;
   void place(std::int64_t lo, std::int64_t hi);
+  void load_corruptions(const Perturbation& last);
+  void corrupt_batch(std::int64_t n, std::uint8_t* to);
+  ResidentData corrupted_unit(std::int64_t lo, std::int64_t hi);
   std::int64_t load_batch(std::int64_t first, std::int64_t hi);
   std::int64_t state_words(CellKind kind) const;
   void finish(UnitResult& result, CellKind kind, const SampleRow* rows, std::int64_t n);

@@ -10,6 +10,8 @@
 #include "assay/corruption.hpp"
 #include "core/sha256.hpp"
 #include "engine/corrupt.hpp"
+#include "engine/loaded_corruption.hpp"
+#include "engine/textures.hpp"
 
 namespace assay {
 namespace {
@@ -31,6 +33,7 @@ json identity(const Plan& plan) {
   for (const Perturbation& perturbation : plan.perturbations) {
     json one = to_json(perturbation);
     if (!perturbation.curve.empty()) one["curve"] = perturbation.curve;
+    for (const Perturbation& first : perturbation.before) one["before"].push_back(to_json(first));
     perturbations.push_back(std::move(one));
   }
   return {{"schema", 1},
@@ -134,6 +137,14 @@ CellKind Plan::kind(const Cell& cell) const {
              : CellKind::corrupted;
 }
 
+std::vector<Perturbation> Plan::steps(const Cell& cell) const {
+  if (cell.perturbation < 0) return {};
+  const Perturbation& last = perturbations[static_cast<std::size_t>(cell.perturbation)];
+  std::vector<Perturbation> steps = last.before;
+  steps.push_back(last);
+  return steps;
+}
+
 std::string Plan::describe(const Cell& cell) const {
   const std::string& model = models[static_cast<std::size_t>(cell.model)].name;
   if (cell.perturbation < 0) return model + " clean";
@@ -141,7 +152,9 @@ std::string Plan::describe(const Cell& cell) const {
 }
 
 std::string describe(const Perturbation& perturbation) {
-  std::string line = perturbation.name;
+  std::string line;
+  for (const Perturbation& first : perturbation.before) line += describe(first) + " + ";
+  line += perturbation.name;
   for (const auto& [name, value] : perturbation.params) line += ' ' + name + '=' + text(value);
   return line;
 }
@@ -204,7 +217,7 @@ Perturbation perturbation_from_json(const json& p) {
 
 json perturbation_list(const Plan& plan, const Cell& cell) {
   json list = json::array();
-  if (cell.perturbation >= 0) list.push_back(to_json(plan.perturbations[static_cast<std::size_t>(cell.perturbation)]));
+  for (const Perturbation& one : plan.steps(cell)) list.push_back(to_json(one));
   return list;
 }
 
@@ -225,11 +238,24 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.w = data.w;
   plan.metrics = sweep.metrics;
   plan.perturbations = sweep.perturbations;
+  std::map<std::string, std::shared_ptr<const Textures>> textures;  // by their folder
+  const auto settle = [&](Perturbation& perturbation) {
+    if (perturbation.kind != Perturbation::Kind::corruption) return;
+    Params& params = perturbation.params;
+    const Table table = choose_table(text_param(params, "table"), std::max(data.h, data.w));
+    params["table"] = std::to_string(static_cast<int>(table));
+    if (const auto folder = params.find("textures"); folder != params.end()) {
+      const std::string path = (sweep.base / std::get<std::string>(folder->second)).string();
+      std::shared_ptr<const Textures>& loaded = textures[path];
+      if (loaded == nullptr) loaded = load_textures(path);
+      perturbation.textures = loaded;
+      folder->second = loaded->sha256;
+    }
+    check_images(perturbation.name, data, corruption_args(perturbation));
+  };
   for (Perturbation& perturbation : plan.perturbations) {
-    if (perturbation.kind != Perturbation::Kind::corruption) continue;
-    check_images(perturbation.name, data);
-    const Table table = choose_table(text_param(perturbation.params, "table"), std::max(data.h, data.w));
-    perturbation.params["table"] = std::to_string(static_cast<int>(table));
+    for (Perturbation& first : perturbation.before) settle(first);
+    settle(perturbation);
   }
   for (std::size_t i = 0; i < sweep.models.size(); ++i) plan.models.push_back(plan_model(sweep.models[i], digests[i]));
   derive(plan);
@@ -266,16 +292,21 @@ Plan plan_from_json(const json& all) {
     plan.w = data.at("shape").at(2).get<std::int64_t>();
     if (plan.n < 1 || plan.unit_size < 1) throw Error(ExitCode::input, "the plan has no samples or an empty unit size");
     for (const json& m : all.at("models")) plan.models.push_back(plan_model_from_json(m));
-    for (const json& p : all.at("perturbations")) {
+    const auto known = [](const json& p) {
       Perturbation perturbation = perturbation_from_json(p);
-      if (p.contains("curve")) perturbation.curve = p.at("curve").get<std::vector<double>>();
-      const bool known = perturbation.kind == Perturbation::Kind::attack
+      const bool found = perturbation.kind == Perturbation::Kind::attack
                              ? Registry<AttackEntry>::find(perturbation.name) != nullptr
                              : Registry<Corruption>::find(perturbation.name) != nullptr;
-      if (!known)
+      if (!found)
         throw Error(ExitCode::input,
                     "the plan has '" + perturbation.name + "', which this version of assay does not have");
-      plan.perturbations.push_back(std::move(perturbation));
+      return perturbation;
+    };
+    for (const json& p : all.at("perturbations")) {
+      Perturbation& perturbation = plan.perturbations.emplace_back(known(p));
+      if (p.contains("curve")) perturbation.curve = p.at("curve").get<std::vector<double>>();
+      if (p.contains("before"))
+        for (const json& first : p.at("before")) perturbation.before.push_back(known(first));
     }
     plan.metrics = all.at("metrics").get<std::vector<std::string>>();
     for (const std::string& metric : plan.metrics)

@@ -67,6 +67,8 @@ struct Plan {
   std::string id;
 
   CellKind kind(const Cell& cell) const;
+  /// Its perturbation with what comes before it, in order; empty: clean.
+  std::vector<Perturbation> steps(const Cell& cell) const;
   /// "robust clean", "robust pgd_linf epsilon=0.1 ...", for people.
   std::string describe(const Cell& cell) const;
 };
@@ -88,7 +90,7 @@ PlanModel plan_model_from_json(const nlohmann::json& json);
 /// A perturbation as it stands in results.json too.
 nlohmann::json to_json(const Perturbation& perturbation);
 Perturbation perturbation_from_json(const nlohmann::json& json);
-/// The only element of a cell's list, or [] for the clean cell.
+/// Plan::steps as results.json has them.
 nlohmann::json perturbation_list(const Plan& plan, const Cell& cell);
 
 /// The jobs of shard i of n: contiguous runs of about equal cost. Throws assay::Error (exit 2) unless 0 <= i < n.

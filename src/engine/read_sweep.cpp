@@ -253,6 +253,8 @@ class PerturbationReader {
   }
 
  private:
+  inline static const std::string kAfter = "after";
+
   struct Axis {
     const ParamSpec* spec;
     std::vector<const ConfigValue*> values;
@@ -267,12 +269,54 @@ class PerturbationReader {
       std::vector<std::string> valid = {"name"};
       if (kind == Perturbation::Kind::attack) valid.emplace_back("mode");
       for (const ParamSpec& spec : params_of(kind, names.back(), value->where)) valid.push_back(spec.name);
+      if (heading != kAfter) valid.push_back(kAfter);
       check_keys(table, heading, valid);
     }
-    for (const std::string& name : names) expand(table, kind, name);
+    for (const std::string& name : names)
+      for (const std::vector<Perturbation>& before : chains(table)) expand(table, kind, name, before);
   }
 
-  void expand(const ConfigValue& table, Perturbation::Kind kind, const std::string& name) {
+  /// What the corruptions under "after" multiply to, one after the other; one empty chain where there are none.
+  static std::vector<std::vector<Perturbation>> chains(const ConfigValue& table) {
+    std::vector<std::vector<Perturbation>> all = {{}};
+    const ConfigValue* after = table.find(kAfter);
+    if (after == nullptr) return all;
+    std::vector<const ConfigValue*> tables = {after};
+    if (after->table() == nullptr) {
+      tables.clear();
+      for (const ConfigValue& element : list_of(*after, kAfter, "corruptions")) tables.push_back(&element);
+    }
+    for (const ConfigValue* one : tables) {
+      std::vector<Perturbation> found;
+      PerturbationReader(found).read_table(*one, Perturbation::Kind::corruption, kAfter);
+      std::vector<std::vector<Perturbation>> longer;
+      for (const std::vector<Perturbation>& chain : all)
+        for (const Perturbation& last : found) {
+          longer.push_back(chain);
+          longer.back().push_back(last);
+          if (longer.size() > kMaxPerturbations)
+            config_error(one->where,
+                         fmt::format("the lists multiply to more than {} perturbations", kMaxPerturbations));
+        }
+      all = std::move(longer);
+    }
+    return all;
+  }
+
+  /// Twice the same corruption at one severity would draw the same numbers twice.
+  static void check_draws(const Perturbation& one, const std::vector<Perturbation>& before, const std::string& where) {
+    const auto draws_as = [&one](const Perturbation& other) {
+      return other.name == one.name && other.params.at("severity") == one.params.at("severity");
+    };
+    if (one.kind == Perturbation::Kind::corruption && std::ranges::any_of(before, draws_as))
+      config_error(where,
+                   fmt::format("{} of severity {} comes after itself, with the same random numbers", one.name,
+                               shown(one.params.at("severity"))),
+                   "choose another severity or corruption");
+  }
+
+  void expand(const ConfigValue& table, Perturbation::Kind kind, const std::string& name,
+              const std::vector<Perturbation>& before) {
     std::vector<Axis> axes;
     const std::vector<ParamSpec> specs = params_of(kind, name, table.where);
     for (const ParamSpec& spec : specs) {
@@ -290,7 +334,7 @@ class PerturbationReader {
     }
     const std::size_t first = out_.size();
     do {
-      add(table, kind, name, axes);
+      add(table, kind, name, axes, before);
     } while (next(axes));
     if (mode == "separate") return;
     for (std::size_t begin = first; begin < out_.size(); begin += radii) {
@@ -326,7 +370,8 @@ class PerturbationReader {
     return false;
   }
 
-  void add(const ConfigValue& table, Perturbation::Kind kind, const std::string& name, const std::vector<Axis>& axes) {
+  void add(const ConfigValue& table, Perturbation::Kind kind, const std::string& name, const std::vector<Axis>& axes,
+           const std::vector<Perturbation>& before) {
     Params given;
     std::map<std::string, std::string> where;
     for (const Axis& one : axes) {
@@ -341,7 +386,13 @@ class PerturbationReader {
     if (!start_file(found.params).empty())
       config_error(where["start"], fmt::format("start = {}: a sweep takes no starting points, `assay attack` does",
                                                shown(found.params.at("start"))));
-    const auto [it, fresh] = first_.emplace(std::tuple(kind, name, found.params), table.where);
+    for (std::size_t i = 1; i < before.size(); ++i)
+      check_draws(before[i], {before.begin(), before.begin() + static_cast<std::ptrdiff_t>(i)}, table.where);
+    check_draws(found, before, table.where);
+    std::vector<std::pair<std::string, Params>> steps;
+    for (const Perturbation& one : before) steps.emplace_back(one.name, one.params);
+    steps.emplace_back(name, found.params);
+    const auto [it, fresh] = first_.emplace(std::pair(kind, steps), table.where);
     if (!fresh) {
       std::vector<std::string> params;
       for (const auto& [key, value] : found.params) params.push_back(key + " = " + shown(value));
@@ -351,11 +402,12 @@ class PerturbationReader {
     if (out_.size() == kMaxPerturbations) {
       config_error(table.where, fmt::format("the lists multiply to more than {} perturbations", kMaxPerturbations));
     }
+    found.before = before;
     out_.push_back(std::move(found));
   }
 
   std::vector<Perturbation>& out_;
-  std::map<std::tuple<Perturbation::Kind, std::string, Params>, std::string> first_;
+  std::map<std::pair<Perturbation::Kind, std::vector<std::pair<std::string, Params>>>, std::string> first_;
 };
 
 }  // namespace

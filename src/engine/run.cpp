@@ -162,7 +162,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   for (const Cell& cell : plan.cells) {
     CellResult result;
     result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
-    if (cell.perturbation >= 0) result.perturbation = {plan.perturbations[static_cast<std::size_t>(cell.perturbation)]};
+    result.perturbation = plan.steps(cell);
     result.kind = plan.kind(cell);
     results.cells.push_back(std::move(result));
   }

@@ -1,4 +1,5 @@
-// results.csv: a row a cell and metric (RFC 4180 quoting; parameters as one JSON object; empty where undefined).
+// results.csv: a row a cell and metric (RFC 4180 quoting; parameters as a JSON object a step, steps joined by " + ",
+// the kind being the last one's; empty where undefined).
 #include <fmt/format.h>
 
 #include "engine/plan.hpp"
@@ -23,11 +24,11 @@ std::string render(const Results& results) {
   std::string out = "model,data,kind,perturbation,params,n,undecided,metric,value,lo,hi,confidence,definition\n";
   for (const CellResult& cell : results.cells) {
     std::string kind = "clean", name, params;
-    if (!cell.perturbation.empty()) {
-      const nlohmann::json p = to_json(cell.perturbation.front());
+    for (const Perturbation& step : cell.perturbation) {
+      const nlohmann::json p = to_json(step);
       kind = p["kind"].get<std::string>();
-      name = p["name"].get<std::string>();
-      params = p["params"].dump();
+      name += (name.empty() ? "" : " + ") + p["name"].get<std::string>();
+      params += (params.empty() ? "" : " + ") + p["params"].dump();
     }
     for (const auto& [metric, e] : cell.metrics)
       out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quote(cell.model), csv_quote(results.source),

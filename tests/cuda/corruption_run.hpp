@@ -7,6 +7,7 @@
 
 #include "assay/core/buffer.hpp"
 #include "assay/corruption.hpp"
+#include "engine/textures.hpp"
 #include "images.hpp"
 
 namespace assay {
@@ -23,9 +24,11 @@ struct CorruptOptions {
 };
 
 /// Calls a registered corruption on one batch. What it doesn't write stays NaN.
-inline Corrupted corrupt(const std::string& name, const CorruptionArgs& args, const ByteImages& images,
+inline Corrupted corrupt(const std::string& name, CorruptionArgs args, const ByteImages& images,
                          const CorruptOptions& options = {}) {
   const Corruption& entry = *Registry<Corruption>::find(name);
+  if (entry.needs_textures && args.textures == nullptr)
+    args.textures = noise_textures(2 * std::max(images.h, images.w));
   std::vector<std::uint32_t> sample = options.sample;
   if (sample.empty()) {
     sample.resize(static_cast<std::size_t>(images.n));

@@ -18,6 +18,10 @@ class EveryCorruption : public testing::TestWithParam<std::string> {
  protected:
   const std::string& name() const { return GetParam(); }
   const Corruption& entry() const { return *Registry<Corruption>::find(GetParam()); }
+  /// With pictures for images of 8 pixels a side, where the corruption needs any.
+  CorruptionArgs with_textures(int severity, Table table) const {
+    return {severity, table, entry().needs_textures ? noise_textures(8) : nullptr};
+  }
   /// `side`, or what the corruption needs at least.
   std::int64_t at_least(std::int64_t side) const { return std::max<std::int64_t>(side, entry().min_side); }
   ByteImages noise(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) const {
@@ -93,7 +97,7 @@ TEST_P(EveryCorruption, DrawsEachKindApart) {
   std::set<std::string> names;
   for (const DrawKind& kind : entry().draws) names.insert(kind.name);
   EXPECT_EQ(names.size(), kinds);
-  const CorruptionShape shape{{1, Table::c32}, at_least(8), at_least(8)};
+  const CorruptionShape shape{with_textures(1, Table::c32), at_least(8), at_least(8)};
   const Corrupted result = corrupt(name(), shape.args, noise(1, 3, 8, 8));
   std::set<std::vector<float>> seen;
   auto from = result.draws.begin();
@@ -118,24 +122,12 @@ TEST_P(EveryCorruption, IsAnotherImageForEverySeverityAndTable) {
   }
 }
 
-DataSet byte_data(const ByteImages& images) {
-  DataSet data;
-  data.name = "test";
-  data.n = images.n;
-  data.c = images.c;
-  data.h = images.h;
-  data.w = images.w;
-  data.bytes = images.data;
-  data.labels.resize(static_cast<std::size_t>(images.n));
-  return data;
-}
-
 // 70 samples are more than one of the exporter's batches.
 TEST_P(EveryCorruption, IsExportedAsItIsComputedHoweverTheRangeIsSplit) {
   for (const std::int64_t channels : {1, 3}) {
     const ByteImages images = noise(70, channels, 5, 4);
     const DataSet data = byte_data(images);
-    const CorruptionArgs args{4, Table::c32};
+    const CorruptionArgs args = with_textures(4, Table::c32);
     const StopFlag stop{false};
     if (channels == 1 && entry().needs_color) {
       EXPECT_ERROR(corrupt_images({}, data, {name(), args, 3, 0, 70, true, true}, stop), ExitCode::input,

@@ -3,8 +3,11 @@
 
 #include <cmath>
 
+#include "core/rows.hpp"
 #include "core/sha256.hpp"
 #include "cuda/corruption_run.hpp"
+#include "engine/corrupt.hpp"
+#include "engine/loaded_corruption.hpp"
 #include "golden.hpp"
 
 namespace assay {
@@ -32,6 +35,32 @@ TEST_P(JpegCompression, IsPillowsToTheByte) {
                             std::to_string(args.severity);
     EXPECT_EQ(digest(corrupt("jpeg_compression", args, images).out, images.data.size()), golden.at(key)) << key;
   }
+}
+
+TEST_P(JpegCompression, IsPillowsAtTheQualityOfTheStoredFiles) {
+  const ByteImages& images = GetParam();
+  const LoadedCorruption pass({}, stored_pass(), {{}, images.h, images.w}, 1);
+  std::vector<float> out(static_cast<std::size_t>(3 * images.h * images.w));
+  pass.apply({}, {.images = {images.data.data(), 1, images.c, images.h, images.w}, .out = out.data()});
+  EXPECT_EQ(digest(out, images.data.size()), read_golden("pillow.txt").at("stored " + images.shape()));
+}
+
+TEST(StoredPipeline, IsThePassOverWhatWasCorrupted) {
+  const ByteImages images = noise_images(3, 3, 20, 17);
+  const DataSet data = byte_data(images);
+  const StopFlag stop{false};
+  CorruptRequest request{"gaussian_noise", {2, Table::c32}, 3, 0, 3, true, false, false};
+  const CorruptedImages plain = corrupt_images({}, data, request, stop);
+  request.stored = true;
+  const CorruptedImages stored = corrupt_images({}, data, request, stop);
+  EXPECT_EQ(stored.floats, plain.floats);
+  const LoadedCorruption pass({}, stored_pass(), {{}, 20, 17}, 3);
+  std::vector<float> out(plain.bytes.size());
+  pass.apply({}, {.images = {plain.bytes.data(), 3, 3, 20, 17}, .out = out.data()});
+  std::vector<std::uint8_t> bytes(plain.bytes.size());
+  quantise({}, out.data(), {bytes.data(), 3, 3, 20, 17}, nullptr);
+  EXPECT_EQ(stored.bytes, bytes);
+  EXPECT_NE(stored.bytes, plain.bytes);
 }
 
 }  // namespace

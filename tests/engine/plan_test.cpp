@@ -44,6 +44,34 @@ TEST(Plan, PutsEachUnitIntoOneJobAndSharesCorruptionsBetweenModels) {
   EXPECT_EQ(std::set<int>(units.begin(), units.end()).size(), plan.units.size());
 }
 
+TEST(Plan, KnowsWhatComesBeforeAPerturbation) {
+  Sweep sweep = toy_sweep();
+  const Plan alone = toy_plan(sweep, toy_data(70));
+  const auto fog = [](std::int64_t severity) {
+    return check_perturbation(Perturbation::Kind::corruption, "fog", {{"severity", severity}}, "");
+  };
+  sweep.perturbations[0].before = {fog(1)};
+  sweep.perturbations[2].before = {fog(1), fog(2)};
+  const Plan plan = toy_plan(sweep, toy_data(70));
+  EXPECT_NE(plan.id, alone.id);
+  for (std::size_t u = 0; u < plan.units.size(); ++u) {
+    const int p = plan.cells[static_cast<std::size_t>(plan.units[u].cell)].perturbation;
+    EXPECT_EQ(plan.units[u].key == alone.units[u].key, p == -1 || p == 1);
+  }
+  EXPECT_EQ(plan.kind(plan.cells[1]), CellKind::attacked);
+  EXPECT_EQ(plan.kind(plan.cells[3]), CellKind::corrupted);
+  EXPECT_THAT(plan.describe(plan.cells[3]),
+              testing::StartsWith("weak fog pipeline=in_memory severity=1 table=32 + fog pipeline=in_memory severity=2 "
+                                  "table=32 + gaussian_noise "));
+  const nlohmann::json steps = perturbation_list(plan, plan.cells[3]);
+  ASSERT_EQ(steps.size(), 3u);
+  EXPECT_EQ(steps[0]["params"]["severity"], 1);
+  EXPECT_EQ(steps[2]["name"], "gaussian_noise");
+  const Plan read = plan_from_json(nlohmann::json::parse(to_json(plan).dump()));
+  EXPECT_EQ(read.id, plan.id);
+  EXPECT_EQ(to_json(read), to_json(plan));
+}
+
 TEST(Plan, KeepsACurvesRadiiTogetherAndInTheirKeys) {
   Sweep sweep = toy_sweep();
   const Plan apart = toy_plan(sweep, toy_data(70));

@@ -473,7 +473,67 @@ TEST_F(ReadSweep, AFallbackHasItsParametersType) {
 TEST_F(ReadSweep, CorruptionsTakeSeverityAndTable) {
   const Perturbation corruption = only("[[corruption]]\nname = 'toy_corruption'\nseverity = 3");
   EXPECT_EQ(corruption.kind, Perturbation::Kind::corruption);
-  EXPECT_EQ(corruption.params, (Params{{"severity", std::int64_t{3}}, {"table", "auto"}}));
+  EXPECT_EQ(corruption.params, (Params{{"severity", std::int64_t{3}}, {"table", "auto"}, {"pipeline", "in_memory"}}));
+}
+TEST_F(ReadSweep, PipelinesAreTheTwoChoices) {
+  EXPECT_EQ(only("[[corruption]]\nname = 'toy_corruption'\nseverity = 3\npipeline = 'stored'").params.at("pipeline"),
+            Param("stored"));
+  EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\npipeline = 'jpeg'"),
+               HasSubstr("pipeline = \"jpeg\": not a choice"));
+}
+TEST_F(ReadSweep, CorruptionsMayComeFirst) {
+  const Perturbation one =
+      only("[[attack]]\nname = 'toy_attack'\nepsilon = 0.1\nafter = {name = 'toy_blur', severity = 2}");
+  ASSERT_EQ(one.before.size(), 1u);
+  EXPECT_EQ(one.before[0].kind, Perturbation::Kind::corruption);
+  EXPECT_EQ(one.before[0].name, "toy_blur");
+  EXPECT_EQ(one.before[0].params.at("severity"), Param(std::int64_t{2}));
+  EXPECT_EQ(one.before[0].params.at("pipeline"), Param("in_memory"));
+  EXPECT_FALSE(one.params.contains("after"));
+}
+TEST_F(ReadSweep, WhatComesFirstMultipliesWithWhatFollows) {
+  const Sweep sweep = with("", R"([[corruption]]
+name = 'toy_blur'
+severity = [1, 2]
+after = [{name = ['toy_corruption', 'toy_blur'], severity = 3}, {name = 'toy_corruption', severity = [4, 5]}]
+[[corruption]]
+name = 'toy_blur'
+severity = 1
+)");
+  ASSERT_EQ(sweep.perturbations.size(), 9u);
+  std::vector<std::string> found;
+  for (const Perturbation& last : sweep.perturbations) {
+    std::string line;
+    for (const Perturbation& first : last.before)
+      line += first.name.substr(4) + std::to_string(integer_param(first.params, "severity")) + ' ';
+    found.push_back(line + std::to_string(integer_param(last.params, "severity")));
+  }
+  EXPECT_THAT(
+      found, testing::ElementsAre("corruption3 corruption4 1", "corruption3 corruption4 2", "corruption3 corruption5 1",
+                                  "corruption3 corruption5 2", "blur3 corruption4 1", "blur3 corruption4 2",
+                                  "blur3 corruption5 1", "blur3 corruption5 2", "1"));
+}
+TEST_F(ReadSweep, WhatComesFirstIsACorruption) {
+  const auto after = [](const std::string& value) {
+    return "[[corruption]]\nname = 'toy_blur'\nseverity = 1\nafter = " + value;
+  };
+  EXPECT_USAGE(with("", after("{name = 'toy_attack', epsilon = 1}")), HasSubstr("it is an attack"));
+  EXPECT_USAGE(with("", after("'toy_corruption'")), HasSubstr("a list of corruptions is expected"));
+  EXPECT_USAGE(with("", after("[]")), HasSubstr("after is an empty list"));
+  EXPECT_USAGE(with("", after("{severity = 1}")), HasSubstr("missing 'name' in after"));
+  EXPECT_USAGE(with("", after("{name = 'toy_corruption', severity = 1, after = {}}")),
+               HasSubstr("unknown key 'after' in after"));
+  EXPECT_USAGE(with("", after("{name = 'toy_corruption', severity = 7}")), HasSubstr("must be between 1 and 5"));
+}
+TEST_F(ReadSweep, NothingComesAfterItselfWithTheSameDraws) {
+  const auto after = [](const std::string& value) {
+    return "[[corruption]]\nname = 'toy_blur'\nseverity = 1\nafter = " + value;
+  };
+  EXPECT_USAGE(with("", after("{name = 'toy_blur', severity = 1, table = '32'}")),
+               HasSubstr("toy_blur of severity 1 comes after itself"));
+  EXPECT_USAGE(with("", after("[{name = 'toy_corruption', severity = 1}, {name = 'toy_corruption', severity = 1}]")),
+               HasSubstr("toy_corruption of severity 1 comes after itself"));
+  EXPECT_EQ(only(after("{name = 'toy_blur', severity = 2}")).before.size(), 1u);
 }
 TEST_F(ReadSweep, SeverityIsRequired) {
   EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'"),

@@ -2,7 +2,8 @@
 
     python3 -m venv venv && venv/bin/pip install pillow==13.0.0 && venv/bin/python tests/golden/pillow.py
 
-Lines: `pixelate HxWxC TABLE SEVERITY SHA256` and `jpeg HxWxC TABLE SEVERITY SHA256`, bytes in C x H x W order; `luma
+Lines: `pixelate HxWxC TABLE SEVERITY SHA256`, `jpeg HxWxC TABLE SEVERITY SHA256` and, at the quality of ImageNet-C's
+files, `stored HxWxC SHA256`, bytes in C x H x W order; `luma
 SHA256` of convert("L") over a grid of colours, red slowest; and `resample HxW RESIZE CROP HxW SHA256`, the size and the
 bytes, H x W x 3, after torchvision's Resize(int) and CenterCrop(int), 0 being neither.
 """
@@ -82,6 +83,8 @@ def lines():
             for severity, quality in enumerate(qualities, start=1):
                 out = jpeg(noise(c * h * w, seed=1), h, w, c, quality)
                 yield f"jpeg {h}x{w}x{c} {table} {severity} {hashlib.sha256(out).hexdigest()}"
+    for h, w, c in JPEG_SHAPES:
+        yield f"stored {h}x{w}x{c} {hashlib.sha256(jpeg(noise(c * h * w, seed=1), h, w, c, 85)).hexdigest()}"
     grid = range(0, 256, 5)
     colours = Image.frombytes("RGB", (len(grid) ** 3, 1), bytes(v for rgb in product(grid, repeat=3) for v in rgb))
     yield f"luma {hashlib.sha256(colours.convert('L').tobytes()).hexdigest()}"

@@ -109,6 +109,8 @@ COMPILED_IN = {
     "cuda/corruptions/hsv.hpp": "cuda/corruptions/brightness.cu",
     "cuda/corruptions/jpeg.hpp": "cuda/corruptions/jpeg_compression.cu",
     "cuda/corruptions/motion.hpp": "cuda/corruptions/motion_blur.cu",
+    "cuda/corruptions/plasma.hpp": "cuda/corruptions/fog.cu",
+    "cuda/corruptions/water.hpp": "cuda/corruptions/spatter.cu",
 }
 TESTS_OF = {"attacks": "*EveryAttack*", "losses": "*EveryLoss*", "corruptions": "*EveryCorruption*", "metrics": "*EveryMetric*"}
 

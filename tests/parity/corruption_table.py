@@ -14,7 +14,6 @@ HEAD = (
 CLASSES = {
     "exact": {"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur",
               "saturate"},
-    "statistical": {"spatter"},
 }  # fmt: skip
 SLACK = {"error": 2e-8, "pixels": 1e-4}  # another processor's last bits
 Cells = dict[tuple[str, int], dict[int, object]]  # by corruption and table: a corruptions.Cell a severity
@@ -37,8 +36,6 @@ def line(name: str, table: int, cells: dict[int, object]) -> str:
         found = [getattr(cells[severity], side) for severity in SEVERITIES]
         if any(one is None for one in found):
             return ["-"] * 3
-        if kind(name) == "statistical":
-            return [" ".join(f"{one.error:.1f}" for one in found) + " standard errors", "-", "-"]
         errors, pixels = ([rounded_up(getattr(one, part)) for one in found] for part in ("error", "pixels"))
         return [" ".join(errors), " ".join(pixels), str(max(one.levels for one in found))]
 
@@ -73,7 +70,7 @@ def stale(cells: Cells, part: float, page: Path = PAGE) -> list[str]:
             found.append(f"{name} at {table} is said to be {columns[0]}")
         for severity, cell in severities.items():
             for first, side in ((1, cell.natural), (4, cell.edge)):
-                if side is None or kind(name) == "statistical":
+                if side is None:
                     continue
                 for column, what in enumerate(("error", "pixels")):
                     said, value = float(columns[first + column].split()[severity - 1]), getattr(side, what)

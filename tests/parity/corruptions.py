@@ -1,9 +1,8 @@
 """Corruptions, given what assay drew, against the libraries that ImageNet-C was made with (oracle.py), at every severity and table.
 
 Two rows for each corruption and set of images: the largest difference before quantisation, and the share of pixels whose
-bytes differ, none by more than a level. Spatter, which is no part of mCE, is compared by its statistics. A set's images at
-the edges of what can be (constants, ramps, single pixels) are measured apart from its photographs. What is measured
-here is the table of docs/corruptions.md.
+bytes differ, none by more than a level. A set's images at the edges of what can be (constants, ramps, single pixels) are
+measured apart from its photographs. What is measured here is the table of docs/corruptions.md.
 """
 import json
 import math
@@ -29,7 +28,6 @@ PIXELS = 1e-3  # share that may differ by a level: values on the edge of one
 # In levels: so near to the edge of one, the reference's own rounding decides, such as NumPy's order of adding up a mean.
 UNDECIDED = 1e-9
 EXACT = {"pixelate", "jpeg_compression"}  # integers throughout
-STATISTICAL = {"spatter"}
 ERRORS = 5.0  # standard errors; seeds are fixed, so this cannot fail by chance on another day
 BY_FORMULA = ("elastic_transform", "shot_noise")  # imagecorruptions has another one, or draws it otherwise
 # In levels: float32 against float64, sums in another order.
@@ -97,7 +95,7 @@ def data_sets(work: Path, subset: bool) -> list[Images]:
 class Side:
     """What was measured over one severity's photographs, or its images at the edges."""
 
-    error: float  # before quantisation; of a statistical comparison, in standard errors
+    error: float  # before quantisation
     pixels: float  # share with another byte
     decided: float  # the same without values on the edge of a level: constants come out there
     levels: int  # by which bytes differ at most
@@ -138,16 +136,9 @@ def measured(images: Images, name: str, severity: int, work: Path) -> Cell:
     where = {"folder": str(out), "images": images.source.removeprefix("npy:") + "/images.npy", "name": name}
     cell = {"severity": severity, "table": images.table, "count": len(levels)}
     parts = {"edge": slice(0, images.edges), "natural": slice(images.edges, None)}
-    sides: dict[str, Side | None] = {}
-    if name in STATISTICAL:
-        ORACLE_PROCESS.ask("another", **where, **cell)
-        theirs = np.load(out / "another.npy")
-        sides = {"natural": Side(statistics_off(images.pixels, levels, theirs), 0.0, 0.0, 0), "edge": None}
-    else:
-        ORACLE_PROCESS.ask("reference", **where, **cell)
-        real, reference = np.load(out / "reference.npy"), np.load(out / "reference_bytes.npy")
-        for side, part in parts.items():
-            sides[side] = compared(floats[part], levels[part], real[part], reference[part])
+    ORACLE_PROCESS.ask("reference", **where, **cell)
+    real, reference = np.load(out / "reference.npy"), np.load(out / "reference_bytes.npy")
+    sides = {side: compared(floats[part], levels[part], real[part], reference[part]) for side, part in parts.items()}
     shutil.rmtree(out)
     return Cell(sides["natural"], sides["edge"], off)
 
@@ -159,20 +150,6 @@ def compared(floats, levels, real, reference) -> Side | None:
     sure = np.abs(real * 255 - np.rint(real * 255)) > UNDECIDED
     differs = [float(found.any(axis=-1).mean()) for found in (gap > 0, (gap > 0) & sure)]
     return Side(float(np.abs(floats - real).max()), *differs, int(gap.max()))
-
-
-def statistics_off(clean, levels, theirs) -> float:
-    """Two samples, paired by image: mean, variance and share of changed pixels, the worst of the three in standard errors."""
-
-    def of(corrupted):
-        flat = corrupted.reshape(len(corrupted), -1) / 255.0
-        changed = (corrupted != clean).any(axis=-1).mean(axis=(1, 2))
-        return np.stack([flat.mean(axis=1), flat.var(axis=1), changed])
-
-    difference = of(levels) - of(theirs)
-    spread = difference.std(axis=1, ddof=1) / len(levels) ** 0.5
-    mean = np.abs(difference.mean(axis=1))
-    return float(max(m / s if s > 0 else (math.inf if m > 0 else 0.0) for m, s in zip(mean, spread, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -223,6 +200,7 @@ def expected_draws(name: str, severity: int, table: int, h: int, w: int) -> dict
         "motion_blur": {"angle": Drawn((1,), -45, 45)},
         "snow": {"normal": Drawn(plane, normal=True), "angle": Drawn((1,), -135, -45)},
         "fog": {"uniform": Drawn((fog_side(h, w, table),) * 2)},
+        "frost_proc": {"uniform": Drawn((fog_side(h, w, table),) * 2)},
         "elastic_transform": {
             "corner": Drawn((3, 2), -c[2], c[2]),
             "dx": Drawn(plane, -1, 1),
@@ -261,7 +239,7 @@ def sides(images: Images, name: str, work: Path, *which: str) -> list[Side]:
 
 
 def before_quantisation(images: Images, name: str, work: Path) -> Measured:
-    tolerance = ERRORS if name in STATISTICAL else TOLERANCES.get(name, TOLERANCE)
+    tolerance = TOLERANCES.get(name, TOLERANCE)
     if reason := absent(name):
         return Measured(math.nan, tolerance, reason)
     errors = [side.error for side in sides(images, name, work, "natural", "edge")]
@@ -341,13 +319,10 @@ def checks(work: Path, subset: bool) -> list[Check]:
             if gray and name == "saturate":
                 continue
             title = f"{name} {images.name}"
-            if name in STATISTICAL:
-                found.append(Check(f"{title} statistics", lambda i=images, n=name: before_quantisation(i, n, work)))
-            else:
-                found.append(Check(f"{title} before quantisation", lambda i=images, n=name: before_quantisation(i, n, work)))
-                for part in ("natural", "edge") if images.edges else ("natural",):
-                    word = "bytes" if part == "natural" else "bytes at the edges"
-                    found.append(Check(f"{title} {word}", lambda i=images, n=name, p=part: after_quantisation(i, n, work, p)))
+            found.append(Check(f"{title} before quantisation", lambda i=images, n=name: before_quantisation(i, n, work)))
+            for part in ("natural", "edge") if images.edges else ("natural",):
+                word = "bytes" if part == "natural" else "bytes at the edges"
+                found.append(Check(f"{title} {word}", lambda i=images, n=name, p=part: after_quantisation(i, n, work, p)))
             if images.edges and images.table == 32 and (name == "frost" or expected_draws(name, 1, 32, 32, 32)):
                 found.append(Check(f"{title} draws", lambda i=images, n=name: draws_are_random(i, n, work)))
     found.append(Check("docs/corruptions.md is what was measured", lambda: table_holds(sets, work)))

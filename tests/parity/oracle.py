@@ -175,6 +175,13 @@ def frost(image, c, draws, table):
     return np.clip(c[0] * image + c[1] * ice, 0, 255)
 
 
+def frost_proc(image, c, draws, table):
+    h, w = image.shape[:2]
+    ridge = 1 - np.abs(2 * plasma(draws["uniform"], 1.6)[:h, :w] - 1)
+    ice = (60 + 180 * ridge**2)[..., np.newaxis] * np.array([0.85, 0.95, 1])
+    return np.clip(c[0] * image + c[1] * ice, 0, 255)
+
+
 def plasma(uniform, decay):
     """A height map in [0, 1] by midpoints of squares and diamonds, on a torus.
 
@@ -295,7 +302,7 @@ def spatter(image, c, draws, table):
 
 FUNCTIONS = {
     f.__name__: f
-    for f in (gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog,
+    for f in (gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, frost_proc, fog,
               brightness, contrast, elastic_transform, pixelate, jpeg_compression, speckle_noise, gaussian_blur, spatter, saturate)
 }  # fmt: skip
 assert set(FUNCTIONS) == set(CONSTANTS)
@@ -315,12 +322,6 @@ def corrupted(image: np.ndarray, name: str, severity: int, table: int, draws: Dr
     return (real / 255.0 @ np.array([0.299, 0.587, 0.114]))[..., np.newaxis], levels
 
 
-def own_draws(name: str, severity: int, shape: tuple[int, int], random: np.random.Generator) -> Draws:
-    """Random numbers of the reference's own, for what is compared by its statistics."""
-    assert name == "spatter"
-    return {"normal": random.standard_normal(shape)}
-
-
 # Answers to requests. Arrays pass as files beside what assay wrote.
 def reference(folder: str, images: str, name: str, severity: int, table: int, count: int) -> None:
     """For the draws in folder/draws: folder/reference.npy and folder/reference_bytes.npy, of the first `count` images."""
@@ -333,17 +334,10 @@ def reference(folder: str, images: str, name: str, severity: int, table: int, co
     np.save(out / "reference_bytes.npy", levels)
 
 
-def another(folder: str, images: str, name: str, severity: int, table: int, count: int) -> None:
-    """folder/another.npy: the reference's bytes with random numbers of its own."""
-    pixels, random = np.load(images)[:count], np.random.default_rng([severity, table])
-    levels = [corrupted(i, name, severity, table, own_draws(name, severity, i.shape[:2], random))[1] for i in pixels]
-    np.save(Path(folder) / "another.npy", np.stack(levels))
-
-
 def main() -> None:
     from peer_corruptions import against_formula, against_peer  # which imports this module
 
-    answers = {f.__name__: f for f in (reference, another, against_formula, against_peer)}
+    answers = {f.__name__: f for f in (reference, against_formula, against_peer)}
     # Libraries print to stdout at times: answers go to a stream of their own.
     stream = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,0 +1,141 @@
+// A piece of a photograph of ice laid over the image: the benchmark's own photographs, which the user has, of which it
+// draws the first five and shrinks them for small images as OpenCV's resize does.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "assay/core/error.hpp"
+#include "corruptions/frost.hpp"
+
+namespace assay {
+namespace {
+
+constexpr int kPictures = 5;
+
+/// A picture among a corruption's constants: behind these, 3 x h x w bytes from `at` on.
+struct Picture {
+  std::uint32_t at;
+  std::int32_t h, w;
+};
+
+double scale_of(Table table) {
+  return table == Table::c224 ? 1 : table == Table::c64 ? .3 : .2;
+}
+std::int64_t scaled(std::int64_t side, Table table) {
+  return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(side) * scale_of(table)));
+}
+
+/// One axis of OpenCV's linear resize of bytes: the pixels on both sides and their weights in 2048ths.
+struct Between {
+  std::int64_t first, next;
+  std::int32_t here, there;
+};
+std::vector<Between> betweens(std::int64_t from, std::int64_t to, double scale) {
+  std::vector<Between> all;
+  for (std::int64_t i = 0; i < to; ++i) {
+    const auto at = static_cast<float>((static_cast<double>(i) + .5) * (1 / scale) - .5);
+    const auto first = static_cast<std::int64_t>(std::floor(at));
+    const float part = at - static_cast<float>(first);
+    const auto inside = [from](std::int64_t k) { return std::clamp<std::int64_t>(k, 0, from - 1); };
+    all.push_back({inside(first), inside(first + 1), static_cast<std::int32_t>(std::nearbyint((1 - part) * 2048)),
+                   static_cast<std::int32_t>(std::nearbyint(part * 2048))});
+  }
+  return all;
+}
+void append_scaled(std::vector<std::uint8_t>& bytes, const Textures::Picture& picture, Table table) {
+  const std::int64_t h = scaled(picture.h, table), w = scaled(picture.w, table);
+  const auto rows = betweens(picture.h, h, scale_of(table)), columns = betweens(picture.w, w, scale_of(table));
+  for (std::int64_t c = 0; c < 3; ++c)
+    for (const Between& row : rows)
+      for (const Between& column : columns) {
+        const auto across = [&](std::int64_t y) {
+          const std::uint8_t* line = picture.pixels.data() + (c * picture.h + y) * picture.w;
+          return (line[column.first] * column.here + line[column.next] * column.there) >> 4;
+        };
+        const std::int32_t upper = (row.here * across(row.first)) >> 16, lower = (row.there * across(row.next)) >> 16;
+        bytes.push_back(static_cast<std::uint8_t>((upper + lower + 2) >> 2));
+      }
+}
+
+struct Frost {
+  FrostWeights weights;
+  const std::uint32_t* constants;
+  std::uint32_t stream;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
+    const Words4 words = row.draw(stream).words(0);
+    // One of [0, n): the last place of a crop is never drawn, as in the benchmark.
+    const auto pick = [&words](int k, std::int32_t n) {
+      return static_cast<std::int32_t>(static_cast<double>(unit_float(words.v[k])) * n);
+    };
+    const std::int32_t which = pick(0, kPictures);
+    const Picture picture = reinterpret_cast<const Picture*>(constants)[which];
+    const std::int32_t top = pick(1, picture.h - h), left = pick(2, picture.w - w);
+    if (float* drawn = row.draws; drawn != nullptr)
+      team.once([=] {
+        drawn[0] = static_cast<float>(which);
+        drawn[1] = static_cast<float>(top);
+        drawn[2] = static_cast<float>(left);
+      });
+    const std::int64_t size = std::int64_t{picture.h} * picture.w, plane = row.plane(), stride = picture.w;
+    const std::uint8_t* ice = reinterpret_cast<const std::uint8_t*>(constants) + picture.at + top * stride + left;
+    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
+    float* out = row.out;
+    const FrostWeights mixing = weights;
+    team.each_strip(h, w, [=](int y, int x) {
+      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+      const std::uint8_t* from = ice + y * stride + x;
+      const std::int64_t at = std::int64_t{y} * w + x;
+      for (int k = 0; k < count; ++k) {
+        out[at + k] = mixing.mix(red[at + k], from[k]);
+        out[plane + at + k] = mixing.mix(green[at + k], from[size + k]);
+        out[2 * plane + at + k] = mixing.mix(blue[at + k], from[2 * size + k]);
+      }
+    });
+  }
+};
+
+std::vector<std::uint32_t> constants(const CorruptionShape& of) {
+  std::vector<Picture> pictures;
+  std::vector<std::uint8_t> bytes;
+  for (const Textures::Picture& picture : of.args.textures->pictures) {
+    pictures.push_back({static_cast<std::uint32_t>(kPictures * sizeof(Picture) + bytes.size()),
+                        static_cast<std::int32_t>(scaled(picture.h, of.args.table)),
+                        static_cast<std::int32_t>(scaled(picture.w, of.args.table))});
+    append_scaled(bytes, picture, of.args.table);
+  }
+  std::vector<std::uint32_t> words((kPictures * sizeof(Picture) + bytes.size() + 3) / 4);
+  std::memcpy(words.data(), pictures.data(), kPictures * sizeof(Picture));
+  std::memcpy(words.data() + kPictures * sizeof(Picture) / 4, bytes.data(), bytes.size());
+  return words;
+}
+void check(const CorruptionShape& of) {
+  for (const Textures::Picture& picture : of.args.textures->pictures) {
+    const std::int64_t h = scaled(picture.h, of.args.table), w = scaled(picture.w, of.args.table);
+    if (of.h < h && of.w < w) continue;
+    const auto size = [](std::int64_t rows, std::int64_t columns) {
+      return std::to_string(rows) + " x " + std::to_string(columns);
+    };
+    throw Error(ExitCode::input,
+                "frost cuts its ice out of pictures, and one has " + size(h, w) + " pixels with table " +
+                    std::to_string(static_cast<int>(of.args.table)) + "; images of " + size(of.h, of.w) +
+                    " are too large for that",
+                "table = \"224\" leaves the pictures as they are; frost_proc makes ice of any size");
+  }
+}
+std::vector<std::int64_t> crop_shape(const CorruptionShape&) {
+  return {3};
+}
+void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
+  launch_corruption(
+      exec, Frost{kFrostWeights.at(args), batch.constants, stream_id("corruption", "frost", args.severity, -1, "crop")},
+      batch);
+}
+ASSAY_CORRUPTION("frost", "lays a piece of the benchmark's pictures of ice over the image", {{"crop", crop_shape}},
+                 apply, constants, nullptr, 1, false, true, check);
+
+}  // namespace
+}  // namespace assay

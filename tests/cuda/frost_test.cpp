@@ -1,0 +1,112 @@
+// A piece of a picture of ice over the image.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "cuda/corruption_run.hpp"
+#include "thrown.hpp"
+
+namespace assay {
+namespace {
+
+constexpr Published kImage = {{1, 1, .9, .85, .75}, {1, .9, .8, .75, .7}, {1, .8, .7, .65, .6}};
+constexpr Published kIce = {{.2, .3, .4, .4, .45}, {.3, .4, .45, .5, .55}, {.4, .6, .7, .7, .75}};
+constexpr std::int64_t kSide = 24, kPlane = kSide * kSide;
+
+struct Crop {
+  std::size_t picture;
+  std::int64_t top, left;
+};
+Crop crop_of(const Corrupted& result) {
+  return {static_cast<std::size_t>(result.draws[0]), static_cast<std::int64_t>(result.draws[1]),
+          static_cast<std::int64_t>(result.draws[2])};
+}
+
+/// Expects image and ice mixed as published, where ice(picture, c, y, x) is the shrunken picture's level within slack.
+template <class Ice>
+void expect_mixed(const CorruptionArgs& args, const ByteImages& image, const Corrupted& result, const Ice& ice,
+                  double slack) {
+  const Crop crop = crop_of(result);
+  for (std::int64_t c = 0; c < 3; ++c)
+    for (std::int64_t i = 0; i < kPlane; ++i) {
+      const double level = ice(args.textures->pictures[crop.picture], c, crop.top + i / kSide, crop.left + i % kSide);
+      const auto at = static_cast<std::size_t>(c * kPlane + i);
+      const double mixed = kImage.at(args) * image.data[at] + kIce.at(args) * level;
+      ASSERT_NEAR(result.out[at] * 255, std::min(mixed, 255.), slack) << text(args) << ", value " << at;
+    }
+}
+double level(const Textures::Picture& of, std::int64_t c, std::int64_t y, std::int64_t x) {
+  return of.pixels[static_cast<std::size_t>((c * of.h + y) * of.w + x)];
+}
+
+TEST(Frost, LaysTheCropThatItDrewOverTheImage) {
+  const ByteImages image = noise_images(1, 3, kSide, kSide);
+  for (int severity = 1; severity <= 5; ++severity) {
+    const CorruptionArgs args{severity, Table::c224, noise_textures(kSide)};
+    expect_mixed(args, image, corrupt("frost", args, image), level, 2e-5);
+  }
+}
+
+TEST(Frost, TakesEveryFifthPixelOfItsPicturesForSmallImages) {
+  const ByteImages image = noise_images(1, 3, kSide, kSide);
+  for (int severity = 1; severity <= 5; ++severity) {
+    const CorruptionArgs args{severity, Table::c32, noise_textures(kSide)};
+    const auto fifth = [](const Textures::Picture& of, std::int64_t c, std::int64_t y, std::int64_t x) {
+      return level(of, c, 5 * y + 2, 5 * x + 2);
+    };
+    expect_mixed(args, image, corrupt("frost", args, image), fifth, 2e-5);
+  }
+}
+
+TEST(Frost, ReadsItsPicturesBetweenTheirPixelsForThoseOfMiddleSize) {
+  const ByteImages image = noise_images(1, 3, kSide, kSide);
+  for (int severity = 1; severity <= 5; ++severity) {
+    const CorruptionArgs args{severity, Table::c64, noise_textures(kSide)};
+    const auto between = [](const Textures::Picture& of, std::int64_t c, std::int64_t y, std::int64_t x) {
+      const double down = (static_cast<double>(y) + .5) / .3 - .5, across = (static_cast<double>(x) + .5) / .3 - .5;
+      const auto top = static_cast<std::int64_t>(down), left = static_cast<std::int64_t>(across);
+      const double v = down - static_cast<double>(top), u = across - static_cast<double>(left);
+      return (level(of, c, top, left) * (1 - u) + level(of, c, top, left + 1) * u) * (1 - v) +
+             (level(of, c, top + 1, left) * (1 - u) + level(of, c, top + 1, left + 1) * u) * v;
+    };
+    // OpenCV rounds to a level, and on its way there.
+    expect_mixed(args, image, corrupt("frost", args, image), between, .8 * kIce.at(args));
+  }
+}
+
+TEST(Frost, DrawsEveryPictureAndPlaceButTheLast) {
+  const std::int64_t side = 8;
+  CorruptionArgs args{1, Table::c32, noise_textures(side)};  // pictures of 10 or 11 x 11 or 10, shrunken
+  std::set<std::size_t> pictures;
+  std::set<std::int64_t> tops, lefts;
+  for (std::uint32_t sample = 0; sample < 200; ++sample) {
+    const Crop crop = crop_of(corrupt("frost", args, flat_images(1, 1, side, 0), {.sample = {sample}}));
+    pictures.insert(crop.picture);
+    tops.insert(crop.top);
+    lefts.insert(crop.left);
+    const Textures::Picture& picture = args.textures->pictures[crop.picture];
+    ASSERT_LT(crop.top, std::nearbyint(static_cast<double>(picture.h) * .2) - side);
+    ASSERT_LT(crop.left, std::nearbyint(static_cast<double>(picture.w) * .2) - side);
+  }
+  EXPECT_THAT(pictures, testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(tops, testing::Contains(0));
+  EXPECT_THAT(tops, testing::Contains(1));
+  EXPECT_THAT(lefts, testing::Contains(0));
+  EXPECT_THAT(lefts, testing::Contains(1));
+}
+
+TEST(Frost, RefusesImagesAsLargeAsAPicture) {
+  const Corruption& entry = *Registry<Corruption>::find("frost");
+  const CorruptionArgs small{1, Table::c32, noise_textures(20)}, large{1, Table::c224, noise_textures(20)};
+  entry.check({small, 21, 21});
+  EXPECT_ERROR(entry.check({small, 22, 21}), ExitCode::input,
+               testing::HasSubstr("one has 22 x 23 pixels with table 32; images of 22 x 21 are too large"));
+  EXPECT_ERROR(entry.check({small, 21, 23}), ExitCode::input, testing::HasSubstr("images of 21 x 23 are too large"));
+  entry.check({large, 109, 110});
+  EXPECT_ERROR(entry.check({large, 110, 110}), ExitCode::input, testing::HasSubstr("110 x 115 pixels with table 224"));
+}
+
+}  // namespace
+}  // namespace assay
