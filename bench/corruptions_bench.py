@@ -3,30 +3,26 @@
 
 usage: bench/corruptions_bench.py [--sides 224 32] [--repeats 3] [--only WORD] [--severities 1 2 3 4 5] [--json FILE]
 
-Milliseconds an image of processor time, as the machine may be shared. Both corrupt the same photographs with the constants of
-ImageNet-C at either size, because imagecorruptions has no others; it is given what it needs to run on these versions, and called
-as people call it, image by image. assay's time is that of `assay corrupt` on many images less that on one, over their number: so
-writing bytes and all else that an image costs is in it, and starting the program is not; n is raised until the difference is
-long enough to measure. "kernel" is what `assay bench` says of the corruption alone at severity 3, as in a sweep, where images stay
-on the device. Contenders run in turn, one severity after the other; a ratio is the median over turns of imagecorruptions' time /
-assay's of the same turn. Not the same operators everywhere (docs/corruptions.md), but the same names. Run in .venv-oracle,
-after ./run parity has made it.
+Milliseconds an image. Both corrupt with the constants of ImageNet-C at either size, because imagecorruptions has no others; it is
+given what it needs to run on these versions, and called as people call it, image by image, on photographs: its processor time.
+assay's is what `assay bench` says of the corruption and of the quantisation to bytes and pixels behind it, as in a sweep, where
+images stay where the model wants them: the fastest loop, on noise. Contenders run in turn, one severity after the other; a
+ratio is the median over turns of imagecorruptions' time / assay's of the same turn. Not the same operators everywhere
+(docs/corruptions.md), but the same names. Run in .venv-oracle, after ./run parity has made it.
 """
 import argparse
 import contextlib
 import io
 import json
 import os
-import resource
 import statistics
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--sides", type=int, nargs="+", default=[224, 32])
+parser.add_argument("--sides", type=int, nargs="+", default=[224, 32], choices=(224, 32))
 parser.add_argument("--severities", type=int, nargs="+", default=[1, 2, 3, 4, 5])
 parser.add_argument("--repeats", type=int, default=3)
 parser.add_argument("--only", default="", metavar="WORD", help="corruptions whose name holds WORD")
@@ -44,48 +40,26 @@ import numpy as np  # noqa: E402
 import peer_corruptions  # noqa: E402, F401  (mends the peer)
 from imagenet_c import NAMES  # noqa: E402
 from photos import natural  # noqa: E402
-from program import ASSAY, installed, registered, run, save_data  # noqa: E402
+from program import ASSAY, registered, run  # noqa: E402
 
 LEAST_SECONDS = 0.25
-MOST_IMAGES = {224: 320, 32: 16384}  # a few tens of megabytes
+BATCHES = {224: 64, 32: 128}  # of `assay bench`, which has no other sides
 
 
 class Assay:
-    """`assay corrupt` on the first images of one folder; how many is found once a corruption and severity."""
+    def __init__(self, side: int):
+        self.side = side
+        self.quantise = self.line("engine quantise", 3)
 
-    def __init__(self, side: int, work: Path):
-        self.side, self.work = side, work
-        self.most = MOST_IMAGES.get(side, 320)
-        photos = natural(side, side)
-        many = np.resize(photos, (self.most, *photos.shape[1:]))
-        self.source = f"npy:{save_data(work / f'images-{side}', many, np.zeros(self.most, np.int64))}"
-        self.images: dict[tuple[str, int], int] = {}
-
-    def process(self, name: str, severity: int, n: int) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        textures = ["--textures", installed("imagecorruptions/frost")] if name == "frost" else []
-        run(ASSAY, "corrupt", self.source, name, "--severity", severity, "--table", 224, "--limit", n, "--threads", 1, *textures,
-            "--out", self.work / "out")  # fmt: skip
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    def line(self, what: str, severity: int) -> float:
+        """Milliseconds an image of a kernel."""
+        shape = f"{BATCHES[self.side]}x3x{self.side}x{self.side}"
+        lines = json.loads(run(ASSAY, "bench", "--filter", f"{what} {shape}", "--severity", severity, "--table", 224, "--repeat", 3,
+                               "--threads", 1, "--json"))["lines"]  # fmt: skip
+        return lines[0]["fastest_ms"] / BATCHES[self.side]
 
     def ms(self, name: str, severity: int) -> float:
-        n = self.images.get((name, severity), self.most // 8)
-        while True:
-            took = self.process(name, severity, n) - self.process(name, severity, 1)
-            if took >= LEAST_SECONDS or n == self.most or (name, severity) in self.images:
-                break
-            n = min(self.most, int(n * min(8.0, 1.5 * LEAST_SECONDS / max(took, 0.01))))
-        self.images[name, severity] = n
-        return 1e3 * max(took, 0.0) / (n - 1)
-
-    def kernel_ms(self, name: str) -> float | None:
-        """Of its own table by size, so at 224 alone with the constants that the others have."""
-        if self.side != 224:
-            return None
-        lines = json.loads(run(ASSAY, "bench", "--filter", f"corruption {name} ", "--repeat", 3, "--threads", 1, "--json"))["lines"]
-        n, line = next((int(line["shape"].split("x")[0]), line) for line in lines if line["shape"].endswith("x3x224x224"))
-        return line["fastest_ms"] / n
+        return self.line(f"corruption {name}", severity) + self.quantise
 
 
 class Peer:
@@ -102,9 +76,9 @@ class Peer:
         return 1e3 * (time.process_time() - began) / done
 
 
-def measure(side: int, names: list[str], work: Path):
-    """Milliseconds an image by corruption and contender, turns of severities; and kernels' milliseconds by corruption."""
-    contenders = {"assay": Assay(side, work), "imagecorruptions": Peer(side)}
+def measure(side: int, names: list[str]):
+    """Milliseconds an image by corruption and contender, turns of severities."""
+    contenders = {"assay": Assay(side), "imagecorruptions": Peer(side)}
     times = {name: {contender: [] for contender in contenders} for name in names}
     contenders["imagecorruptions"].ms("contrast", 1)  # warm up
     for turn in range(options.repeats):
@@ -116,10 +90,10 @@ def measure(side: int, names: list[str], work: Path):
             for contender, ms in found.items():
                 times[name][contender].append(ms)
         print(f"side {side}: turn {turn + 1}/{options.repeats}", file=sys.stderr)
-    return times, {name: contenders["assay"].kernel_ms(name) for name in names}
+    return times
 
 
-def report(side: int, times, kernels) -> None:
+def report(side: int, times) -> None:
     def median_by_severity(turns):
         return [statistics.median(ms) for ms in zip(*turns, strict=True)]
 
@@ -128,12 +102,11 @@ def report(side: int, times, kernels) -> None:
 
     severities = " ".join(map(str, options.severities))
     print(f"\n{side} x {side}, severities {severities}, constants of 224, one thread, {options.repeats} turns: ms an image")
-    print(f"{'':18} {'kernel':>7} {'assay':>40} {'imagecorruptions 1.1.2':>44} {'takes':>8}")
+    print(f"{'':18} {'assay':>40} {'imagecorruptions 1.1.2':>44} {'takes':>8}")
     for name, by in times.items():
         own, theirs = median_by_severity(by["assay"]), median_by_severity(by["imagecorruptions"])
         found = ratios(by["assay"], by["imagecorruptions"])
-        kernel = "" if kernels[name] is None else f"{kernels[name]:.3f}"
-        print(f"{name:18} {kernel:>7} {' '.join(f'{ms:7.3f}' for ms in own):>40} {' '.join(f'{ms:8.3f}' for ms in theirs):>44}"
+        print(f"{name:18} {' '.join(f'{ms:7.3f}' for ms in own):>40} {' '.join(f'{ms:8.3f}' for ms in theirs):>44}"
               f" {statistics.median(found):7.1f}x ({min(found):.1f} to {max(found):.1f})")  # fmt: skip
     for title, left_out in (("all", ()), ("without glass_blur", ("glass_blur",))):
         kept = [by for name, by in times.items() if name not in left_out]
@@ -152,10 +125,9 @@ def main() -> int:
     absent = sorted(set(wanted) - registered("corruption"))
     names = [name for name in wanted if name not in absent]
     everything = {}
-    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
-        for side in options.sides:
-            everything[side], kernels = measure(side, names, Path(folder))
-            report(side, everything[side], kernels)
+    for side in options.sides:
+        everything[side] = measure(side, names)
+        report(side, everything[side])
     if options.json:
         said = {key: str(value) for key, value in vars(options).items()}
         options.json.write_text(json.dumps({"options": said, "ms": everything}, indent=1) + "\n")

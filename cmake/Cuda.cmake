@@ -24,6 +24,9 @@ foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
   endif()
 endforeach()
 
+find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
+set(CMAKE_CUDA_COMPILER_LAUNCHER "${Python3_EXECUTABLE}" -B "${PROJECT_SOURCE_DIR}/tests/static/nvcc.py")
+
 # The runtime is linked as a shared library by its path, below: wheels have no unversioned name for -lcudart.
 set(CMAKE_CUDA_RUNTIME_LIBRARY None)
 enable_language(CUDA)

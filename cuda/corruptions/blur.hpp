@@ -135,17 +135,22 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, E
   });
 }
 
-/// One channel of bytes as reals into plane.in.
-template <class Team>
-ASSAY_HD void fill_plane(Team& team, const SmoothPlane& plane, const std::uint8_t* bytes) {
+/// value(i) of each pixel i into plane.in. Its worker is the one that has element i of a row of h x w.
+template <class Team, class F>
+ASSAY_HD void spread_plane(Team& team, const SmoothPlane& plane, const F& value) {
   const int w = plane.w, stride = plane.stride();
   double* in = plane.in;
   team.each_strip(plane.h, w, [=](int y, int x) {
     const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
-    const std::uint8_t* from = bytes + std::int64_t{y} * w + x;
+    const std::int64_t first = std::int64_t{y} * w + x;
     double* to = in + std::int64_t{y} * stride + x;
-    for (int k = 0; k < count; ++k) to[k] = unit_pixel64(from[k]);
+    for (int k = 0; k < count; ++k) to[k] = value(first + k);
   });
+}
+/// One channel of bytes as reals into plane.in.
+template <class Team>
+ASSAY_HD void fill_plane(Team& team, const SmoothPlane& plane, const std::uint8_t* bytes) {
+  spread_plane(team, plane, [=](std::int64_t i) { return unit_pixel64(bytes[i]); });
 }
 
 }  // namespace assay

@@ -42,6 +42,13 @@ ASSAY_HD Quad<float> units(const Words4& words) {
   return units;
 }
 
+/// N(0, 1), see Draw::normal4.
+ASSAY_HD Quad<float> normals(const Draw& draw, std::int64_t block) {
+  Quad<float> z;
+  draw.normal4(block, z.v);
+  return z;
+}
+
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
@@ -77,9 +84,11 @@ struct CorruptionRow {
       return f(q, gray);
     });
   }
-  /// Keeps what was drawn for elements 4 q .. 4 q + 3, where it was asked for.
-  ASSAY_HD void record(int which, std::int64_t q, const Quad<float>& drawn) const {
-    if (draws != nullptr) quads::scatter(draws + which * size() + 4 * q, drawn, size() - 4 * q);
+  /// Keeps the n values that were drawn of a kind, from the image's `at`-th value on, where that was asked for:
+  /// drawn(q) are values 4 q .. 4 q + 3. Computed once more, so that the loop that corrupts has no branch.
+  template <class Team, class F>
+  ASSAY_HD void record(Team& team, std::int64_t at, std::int64_t n, const F& drawn) const {
+    if (draws != nullptr) team.map_quads(n, draws + at, drawn);
   }
 };
 

@@ -62,6 +62,15 @@ struct ElasticTransform {
   Taps kernel;
   std::uint32_t corner_stream, x_stream, y_stream;
 
+  /// What the field of an axis begins with: uniform in [-1, 1).
+  ASSAY_HD auto displacements(const CorruptionRow& row, int axis) const {
+    return [draw = row.draw(axis == 0 ? x_stream : y_stream)](std::int64_t block) {
+      Quad<float> u = units(draw.words(block));
+      for (int k = 0; k < 4; ++k) u.v[k] = 2.f * u.v[k] - 1.f;
+      return u;
+    };
+  }
+
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
@@ -81,6 +90,7 @@ struct ElasticTransform {
       team.once([&] {
         for (int k = 0; k < 6; ++k) drawn[k] = jitter[k];
       });
+    for (int axis = 0; axis < 2; ++axis) row.record(team, 6 + axis * plane, plane, displacements(row, axis));
     const Affine back = Affine::undoing(h, w, jitter);
     const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
     team.each_strip(h, w, [=](int y, int x) {
@@ -93,8 +103,8 @@ struct ElasticTransform {
         const float part_x = static_cast<float>(at_x & 31) / 32.f, part_y = static_cast<float>(at_y & 31) / 32.f;
         const int left = at_edge(Edge::reflect_101, at_x >> 5, w),
                   right = at_edge(Edge::reflect_101, (at_x >> 5) + 1, w);
-        const std::int64_t top = std::int64_t{at_edge(Edge::reflect_101, at_y >> 5, h)} * w;
-        const std::int64_t bottom = std::int64_t{at_edge(Edge::reflect_101, (at_y >> 5) + 1, h)} * w;
+        const int top = at_edge(Edge::reflect_101, at_y >> 5, h) * w;
+        const int bottom = at_edge(Edge::reflect_101, (at_y >> 5) + 1, h) * w;
         const float w00 = (1.f - part_y) * (1.f - part_x), w01 = (1.f - part_y) * part_x;
         const float w10 = part_y * (1.f - part_x), w11 = part_y * part_x;
         const auto read = [=](const std::uint8_t* bytes) {
@@ -109,20 +119,11 @@ struct ElasticTransform {
     });
 
     const double alpha = c.alpha;
+#pragma unroll 1
     for (int axis = 0; axis < 2; ++axis) {
-      const Draw draw = row.draw(axis == 0 ? x_stream : y_stream);
       float* const field = fields + axis * plane;
-      float* const kept = drawn == nullptr ? nullptr : drawn + 6 + axis * plane;
-      team.each((plane + 3) / 4, [=](std::int64_t block) {
-        const Quad<float> u = units(draw.words(block));
-        for (int k = 0; k < 4; ++k) {
-          const std::int64_t i = 4 * block + k;
-          if (i >= plane) break;
-          const float v = 2.f * u.v[k] - 1.f;
-          smoothed.in[i / w * smoothed.stride() + i % w] = static_cast<double>(v);
-          if (kept != nullptr) kept[i] = v;
-        }
-      });
+      team.map_quads(plane, field, displacements(row, axis));
+      spread_plane(team, smoothed, [=](std::int64_t i) { return static_cast<double>(field[i]); });
       smooth(team, smoothed, kernel, Edge::reflect, [=](int y, int x, const double* sum, int count) {
         for (int k = 0; k < count; ++k) field[std::int64_t{y} * w + x + k] = static_cast<float>(sum[k] * alpha);
       });
@@ -137,8 +138,7 @@ struct ElasticTransform {
         const int left = static_cast<int>(to_x + 65536.0) - 65536, top = static_cast<int>(to_y + 65536.0) - 65536;
         const double part_x = to_x - left, part_y = to_y - top;
         const int x0 = at_edge(Edge::reflect, left, w), x1 = at_edge(Edge::reflect, left + 1, w);
-        const std::int64_t y0 = std::int64_t{at_edge(Edge::reflect, top, h)} * w;
-        const std::int64_t y1 = std::int64_t{at_edge(Edge::reflect, top + 1, h)} * w;
+        const int y0 = at_edge(Edge::reflect, top, h) * w, y1 = at_edge(Edge::reflect, top + 1, h) * w;
         for (int channel = 0; channel < 3; ++channel) {
           const float* from = warped + channel * plane;
           double v = static_cast<double>(from[y0 + x0]) * (1.0 - part_y) * (1.0 - part_x);

@@ -13,7 +13,7 @@ constexpr Severities<Constants> kConstants = {{{1.5, 2}, {2, 2}, {2.5, 1.7}, {2.
                                               {{.2, 3}, {.5, 3}, {.75, 2.5}, {1, 2}, {1.5, 1.75}}};
 
 struct Fog {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
   int side;
   std::uint32_t stream;

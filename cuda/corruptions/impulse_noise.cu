@@ -18,13 +18,17 @@ struct ImpulseNoise {
     const float share = amount;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       const Quad<float> flips = units(flip.words(block)), salts = units(salt.words(block));
-      row.record(0, block, flips);
-      row.record(1, block, salts);
       Quad<float> out;
-      for (int k = 0; k < 4; ++k)
-        out.v[k] = flips.v[k] <= share ? (salts.v[k] <= 0.5f ? 1.f : 0.f) : unit_pixel(bytes.v[k]);
+      // Every pixel is used, so that four are loaded at once.
+      for (int k = 0; k < 4; ++k) {
+        const bool flipped = flips.v[k] <= share;
+        const float kept = flipped ? 0.f : 1.f, salted = flipped && salts.v[k] <= 0.5f ? 1.f : 0.f;
+        out.v[k] = unit_pixel(bytes.v[k]) * kept + salted;
+      }
       return out;
     });
+    row.record(team, 0, row.size(), [=](std::int64_t block) { return units(flip.words(block)); });
+    row.record(team, row.size(), row.size(), [=](std::int64_t block) { return units(salt.words(block)); });
   }
 };
 

@@ -35,11 +35,9 @@ ASSAY_HD Heights grow_plasma(Team& team, double* map, int side, double decay, co
   // What each point draws stands in its place until it is computed.
   team.each(points / 4, [=](std::int64_t block) {
     const Quad<float> u = units(draw.words(block));
-    for (int k = 0; k < 4; ++k) {
-      map[4 * block + k] = static_cast<double>(u.v[k]);
-      if (drawn != nullptr) drawn[4 * block + k] = u.v[k];
-    }
+    for (int k = 0; k < 4; ++k) map[4 * block + k] = static_cast<double>(u.v[k]);
   });
+  if (drawn != nullptr) team.map_quads(points, drawn, [=](std::int64_t block) { return units(draw.words(block)); });
   team.once([=] { map[0] = 0.0; });
   double wibble = 100.0;
   for (int step = side; step >= 2; step /= 2, wibble /= decay) {
@@ -50,16 +48,22 @@ ASSAY_HD Heights grow_plasma(Team& team, double* map, int side, double decay, co
       point = sum / 4.0 + range * ((2.0 * point - 1.0) * range);
     };
     const auto at = [=](int y, int x) { return map[std::int64_t{y & mask} * width + (x & mask)]; };
-    team.each(std::int64_t{cells} * cells, [=](std::int64_t i) {
-      const int y = static_cast<int>(i / cells) * step, x = static_cast<int>(i % cells) * step;
-      fill(y + half, x + half, (at(y, x) + at(y + step, x)) + (at(y, x + step) + at(y + step, x + step)));
+    team.each_strip(cells, cells, [=](int row, int first) {
+      const int y = row * step, end = first + Team::kStrip < cells ? first + Team::kStrip : cells;
+      for (int column = first; column < end; ++column) {
+        const int x = column * step;
+        fill(y + half, x + half, (at(y, x) + at(y + step, x)) + (at(y, x + step) + at(y + step, x + step)));
+      }
     });
     team.sync();
-    team.each(std::int64_t{cells} * cells, [=](std::int64_t i) {
-      const int y = static_cast<int>(i / cells) * step, x = static_cast<int>(i % cells) * step;
-      const double corner = at(y, x), middle = at(y + half, x + half);
-      fill(y, x + half, (middle + at(y - half, x + half)) + (corner + at(y, x + step)));
-      fill(y + half, x, (middle + at(y + half, x - half)) + (corner + at(y + step, x)));
+    team.each_strip(cells, cells, [=](int row, int first) {
+      const int y = row * step, end = first + Team::kStrip < cells ? first + Team::kStrip : cells;
+      for (int column = first; column < end; ++column) {
+        const int x = column * step;
+        const double corner = at(y, x), middle = at(y + half, x + half);
+        fill(y, x + half, (middle + at(y - half, x + half)) + (corner + at(y, x + step)));
+        fill(y + half, x, (middle + at(y + half, x - half)) + (corner + at(y + step, x)));
+      }
     });
     team.sync();
   }

@@ -63,12 +63,12 @@ struct ShotNoise {
     const ShotNoise noise = *this;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
       const Words4 words = draw.words(block);
-      row.record(0, block, units(words));
       Quad<float> out;
       for (int k = 0; k < 4; ++k)
         out.v[k] = clamp01(static_cast<float>(noise.poisson(bytes.v[k], words.v[k] >> 8)) / noise.rate);
       return out;
     });
+    row.record(team, 0, row.size(), [=](std::int64_t block) { return units(draw.words(block)); });
   }
 };
 

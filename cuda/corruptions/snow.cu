@@ -51,12 +51,9 @@ struct Snow {
     const float degrees = unit_float(row.draw(angle_stream).words(0).v[0]) * 90.f - 135.f;
     if (drawn != nullptr) team.once([=] { drawn[plane] = degrees; });
     const Draw draw = row.draw(normal_stream);
-    team.map_quads(plane, field, [=](std::int64_t block) {
-      Quad<float> z;
-      draw.normal4(block, z.v);
-      if (drawn != nullptr) quads::scatter(drawn + 4 * block, z, plane - 4 * block);
-      return z;
-    });
+    const auto drawing = [=](std::int64_t block) { return normals(draw, block); };
+    team.map_quads(plane, field, drawing);
+    row.record(team, 0, plane, drawing);
     aim_motion(team, motion, degrees);
     team.sync();
 

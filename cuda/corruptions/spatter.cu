@@ -33,46 +33,41 @@ int wider_radius(const Constants& c) {
   return liquid > rim ? liquid : rim;
 }
 
-struct Spatter {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
-  Constants c;
-  Taps liquid, rim;
+/// The layer of liquid that both begin with, before it is blurred.
+struct Liquid {
+  double mean, deviation;
   std::uint32_t stream;
+
+  /// `drawn`: working memory for h x w.
+  template <class Team>
+  ASSAY_HD void fill(Team& team, const CorruptionRow& row, const SmoothPlane& smoothed, float* drawn) const {
+    const Draw draw = row.draw(stream);
+    const auto drawing = [=](std::int64_t block) { return normals(draw, block); };
+    row.record(team, 0, row.plane(), drawing);
+    team.map_quads(row.plane(), drawn, drawing);
+    const double middle = mean, spread = deviation;
+    spread_plane(team, smoothed, [=](std::int64_t i) { return middle + spread * static_cast<double>(drawn[i]); });
+  }
+};
+
+struct Mud {
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
+  Liquid layer;
+  double threshold;
+  Taps liquid, rim;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
-    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
-    const std::int64_t plane = row.plane();
-    const SmoothPlane smoothed(h, w, liquid.radius > rim.radius ? liquid.radius : rim.radius,
+    const SmoothPlane smoothed(static_cast<int>(row.h), static_cast<int>(row.w),
+                               liquid.radius > rim.radius ? liquid.radius : rim.radius,
                                reinterpret_cast<double*>(row.scratch));
-    const Draw draw = row.draw(stream);
-    float* drawn = row.draws;
-    const Constants constants = c;
-    team.each((plane + 3) / 4, [=](std::int64_t block) {
-      float z[4];
-      draw.normal4(block, z);
-      for (int k = 0; k < 4; ++k) {
-        const std::int64_t i = 4 * block + k;
-        if (i >= plane) break;
-        smoothed.in[i / w * smoothed.stride() + i % w] =
-            constants.mean + constants.deviation * static_cast<double>(z[k]);
-        if (drawn != nullptr) drawn[i] = z[k];
-      }
-    });
-    if (c.mud)
-      cover_with_mud(team, row, smoothed);
-    else
-      cover_with_water(team, row, smoothed);
-  }
-
-  template <class Team>
-  ASSAY_HD void cover_with_mud(Team& team, const CorruptionRow& row, const SmoothPlane& smoothed) const {
     const int w = smoothed.w, stride = smoothed.stride();
     const std::int64_t plane = row.plane();
-    const double threshold = c.threshold;
+    layer.fill(team, row, smoothed, row.scratch + 2 * SmoothPlane::doubles(row.h, row.w, smoothed.radius));
+    const double least = threshold;
     smooth(team, smoothed, liquid, Edge::nearest, [=](int y, int x, const double* values, int count) {
       double* to = smoothed.in + std::int64_t{y} * stride + x;
-      for (int k = 0; k < count; ++k) to[k] = values[k] > threshold ? 1.0 : 0.0;
+      for (int k = 0; k < count; ++k) to[k] = values[k] > least ? 1.0 : 0.0;
     });
     const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
     float* out = row.out;
@@ -90,20 +85,29 @@ struct Spatter {
       }
     });
   }
+};
+
+struct Water {
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
+  Liquid layer;
+  double threshold;
+  float strength;
+  Taps liquid;
 
   template <class Team>
-  ASSAY_HD void cover_with_water(Team& team, const CorruptionRow& row, const SmoothPlane& smoothed) const {
-    const int h = smoothed.h, w = smoothed.w;
+  ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
+    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
+    const SmoothPlane smoothed(h, w, liquid.radius, reinterpret_cast<double*>(row.scratch));
     const std::int64_t plane = row.plane(), words = Framed::words(h, w);
-    auto* const memory = reinterpret_cast<std::int32_t*>(
-        row.scratch + 2 * SmoothPlane::doubles(h, w, liquid.radius > rim.radius ? liquid.radius : rim.radius));
+    auto* const memory = reinterpret_cast<std::int32_t*>(row.scratch + 2 * SmoothPlane::doubles(h, w, liquid.radius));
     const Framed levels{h, w, memory}, one{h, w, memory + words}, other{h, w, memory + 2 * words};
-    const double threshold = c.threshold;
+    layer.fill(team, row, smoothed, reinterpret_cast<float*>(other.first));
+    const double least = threshold;
     smooth(team, smoothed, liquid, Edge::nearest, [=](int y, int x, const double* values, int count) {
       std::int32_t* to = levels.line(y) + x;
       // Cut off to bytes, above 1 around as NumPy does.
       for (int k = 0; k < count; ++k)
-        to[k] = values[k] < threshold ? 0 : static_cast<std::int32_t>(values[k] * 255.0) & 255;
+        to[k] = values[k] < least ? 0 : static_cast<std::int32_t>(values[k] * 255.0) & 255;
     });
     shade_water(team, levels, one, other, memory + 3 * words);
     team.sync();
@@ -115,13 +119,13 @@ struct Spatter {
     });
     const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
     float* out = row.out;
-    const auto strength = static_cast<float>(c.strength), largest = static_cast<float>(most);
+    const float full = strength, largest = static_cast<float>(most);
     team.each_strip(h, w, [=](int y, int x) {
       const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
       const std::int32_t *level = levels.line(y) + x, *shade = one.line(y) + x;
       const std::int64_t at = std::int64_t{y} * w + x;
       for (int k = 0; k < count; ++k) {
-        const float cover = static_cast<float>(level[k] * shade[k]) / largest * strength;
+        const float cover = static_cast<float>(level[k] * shade[k]) / largest * full;
         out[at + k] = clamp01(unit_pixel(red[at + k]) + cover * unit_pixel(175));
         out[plane + at + k] = clamp01(unit_pixel(green[at + k]) + cover * unit_pixel(238));
         out[2 * plane + at + k] = clamp01(unit_pixel(blue[at + k]) + cover * unit_pixel(238));
@@ -140,21 +144,20 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
 std::int64_t scratch(const CorruptionShape& of) {
   const Constants& c = kConstants.at(of.args);
   const std::int64_t blurred = 2 * SmoothPlane::doubles(of.h, of.w, wider_radius(c));
-  return c.mud ? blurred : blurred + 3 * Framed::words(of.h, of.w) + equalizing_words(of.h);
+  return c.mud ? blurred + (of.h * of.w + 15) / 16 * 16
+               : blurred + 3 * Framed::words(of.h, of.w) + equalizing_words(of.h);
 }
 std::vector<std::int64_t> plane_shape(const CorruptionShape& of) {
   return {of.h, of.w};
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const Constants& c = kConstants.at(args);
-  const double* taps = doubles_at(batch.constants);
-  const int radius = gaussian_radius(c.sigma);
-  launch_corruption(exec,
-                    Spatter{c,
-                            {taps, radius},
-                            {taps + radius + 1, rim_radius(c)},
-                            stream_id("corruption", "spatter", args.severity, -1, "normal")},
-                    batch);
+  const Liquid layer{c.mean, c.deviation, stream_id("corruption", "spatter", args.severity, -1, "normal")};
+  const Taps liquid{doubles_at(batch.constants), gaussian_radius(c.sigma)};
+  if (c.mud)
+    launch_corruption(exec, Mud{layer, c.threshold, liquid, {liquid.taps + liquid.radius + 1, rim_radius(c)}}, batch);
+  else
+    launch_corruption(exec, Water{layer, c.threshold, static_cast<float>(c.strength), liquid}, batch);
 }
 ASSAY_CORRUPTION("spatter", "spatters water or mud on the image", {{"normal", plane_shape}}, apply, constants, scratch);
 

@@ -16,9 +16,7 @@ struct SpeckleNoise {
     const Draw draw = row.draw(stream);
     const float scale = sigma;
     row.map_quads(team, [=](std::int64_t block, const Quad<std::uint8_t>& bytes) {
-      Quad<float> z;
-      draw.normal4(block, z.v);
-      row.record(0, block, z);
+      const Quad<float> z = normals(draw, block);
       Quad<float> out;
       for (int k = 0; k < 4; ++k) {
         const float x = unit_pixel(bytes.v[k]);
@@ -26,6 +24,7 @@ struct SpeckleNoise {
       }
       return out;
     });
+    row.record(team, 0, row.size(), [=](std::int64_t block) { return normals(draw, block); });
   }
 };
 

@@ -43,13 +43,14 @@ ASSAY_HD void find_edges(Team& team, const Framed& levels, const Framed& sizes, 
     at.first[i] = 0;
   });
   frame(team, levels, Edge::nearest);
+  const int line = w + 2;
   const auto across = [=](int y, int x) {
-    const std::int32_t *above = levels.line(y - 1) + x, *here = levels.line(y) + x, *below = levels.line(y + 1) + x;
-    return (above[1] + 2 * here[1] + below[1]) - (above[-1] + 2 * here[-1] + below[-1]);
+    const std::int32_t* here = levels.line(y) + x;
+    return (here[1 - line] + 2 * here[1] + here[1 + line]) - (here[-1 - line] + 2 * here[-1] + here[-1 + line]);
   };
   const auto down = [=](int y, int x) {
-    const std::int32_t *above = levels.line(y - 1) + x, *below = levels.line(y + 1) + x;
-    return (below[-1] + 2 * below[0] + below[1]) - (above[-1] + 2 * above[0] + above[1]);
+    const std::int32_t* here = levels.line(y) + x;
+    return (here[line - 1] + 2 * here[line] + here[line + 1]) - (here[-line - 1] + 2 * here[-line] + here[1 - line]);
   };
   const auto size_of = [](std::int32_t v) { return v < 0 ? -v : v; };
   team.each_strip(h, w, [=](int y, int x) {
@@ -87,6 +88,7 @@ ASSAY_HD void find_edges(Team& team, const Framed& levels, const Framed& sizes, 
     const std::int32_t *above = at.line(y - 1), *below = at.line(y + 1);
     std::int32_t* here = at.line(y);
     std::int32_t changed = 0;
+#pragma unroll 1
     for (int x = 0; x < w; ++x) {
       if (here[x] != kWeak) continue;
       bool touches = here[x - 1] == kStrong;
@@ -134,6 +136,7 @@ ASSAY_HD void measure_distances(Team& team, const Framed& edges, const Framed& b
     std::int32_t best[Team::kStrip];
     for (int k = 0; k < Team::kStrip; ++k) best[k] = kReach * kStraight;
     const int top = y < kReach ? 0 : y - kReach + 1, bottom = y + kReach < h ? y + kReach : h;
+#pragma unroll 1
     for (int line = top; line < bottom; ++line) {
       const std::int32_t* from = beside.line(line) + x;
       const std::int32_t dy = line < y ? y - line : line - y;
@@ -173,6 +176,7 @@ ASSAY_HD void equalize(Team& team, const Framed& plane, std::int32_t* counts) {
     std::int32_t* mine = counts + y * kBins;
     for (int bin = 0; bin < kBins; ++bin) mine[bin] = 0;
     const std::int32_t* from = plane.line(static_cast<int>(y));
+#pragma unroll 1
     for (int x = 0; x < w; ++x) ++mine[from[x]];
   });
   team.sync();

@@ -8,6 +8,7 @@
 #include "assay/loss.hpp"
 #include "assay/metric.hpp"
 #include "assay/sweep.hpp"
+#include "core/rows.hpp"
 #include "core/transfer.hpp"
 #include "engine/loaded_corruption.hpp"
 #include "engine/textures.hpp"
@@ -44,7 +45,7 @@ struct Bench {
     for (const auto& [name, entry] : Registry<Corruption>::all()) {
       if (!wanted("corruption", name, shape)) continue;
       if (std::min(h, w) < entry.min_side) continue;
-      CorruptionArgs args{3, choose_table("auto", std::max(h, w)), {}};
+      CorruptionArgs args{options.severity, choose_table(options.table, std::max(h, w)), {}};
       if (entry.needs_textures) args.textures = noise_textures(std::max(h, w));
       const LoadedCorruption corruption(exec, entry, {args, h, w}, n);
       const auto bytes =
@@ -54,6 +55,13 @@ struct Bench {
       const CorruptionBatch batch{
           .images = {bytes.data(), n, c, h, w}, .out = out.data(), .sample = sample.data(), .seed = 1};
       time("corruption", name, shape, size + 4 * rgb, [&](int) { corruption.apply(exec, batch); });
+    }
+    if (wanted("engine", "quantise", shape)) {
+      const auto reals = filled<float>(exec, rgb, unit);
+      const Buffer<std::uint8_t> bytes(exec, size);
+      const Buffer<float> pixels(exec, size);
+      time("engine", "quantise", shape, 4 * rgb + 5 * size,
+           [&](int) { quantise(exec, reals.data(), {bytes.data(), n, c, h, w}, pixels.data()); });
     }
     for (const auto& [name, entry] : Registry<AttackEntry>::all()) {
       if (entry.make == nullptr) continue;

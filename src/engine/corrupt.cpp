@@ -73,7 +73,9 @@ CorruptedImages corrupt_images(const Exec& exec, const DataSet& data, const Corr
                     static_cast<std::size_t>(rows * dim) * sizeof(float));
     }
     if (request.stored) {
-      stored.apply(exec, {.images = {corrupted.data(), rows, data.c, data.h, data.w}, .out = real.data()});
+      stored.apply(
+          exec,
+          {.images = {corrupted.data(), rows, data.c, data.h, data.w}, .out = real.data(), .sample = sample.data()});
       quantise(exec, real.data(), {corrupted.data(), rows, data.c, data.h, data.w}, nullptr);
     }
     export_images(exec, out.bytes.data() + at, corrupted.data(), static_cast<std::size_t>(rows * dim));

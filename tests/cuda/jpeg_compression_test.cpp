@@ -41,7 +41,9 @@ TEST_P(JpegCompression, IsPillowsAtTheQualityOfTheStoredFiles) {
   const ByteImages& images = GetParam();
   const LoadedCorruption pass({}, stored_pass(), {{}, images.h, images.w}, 1);
   std::vector<float> out(static_cast<std::size_t>(3 * images.h * images.w));
-  pass.apply({}, {.images = {images.data.data(), 1, images.c, images.h, images.w}, .out = out.data()});
+  const std::uint32_t sample = 0;
+  pass.apply({},
+             {.images = {images.data.data(), 1, images.c, images.h, images.w}, .out = out.data(), .sample = &sample});
   EXPECT_EQ(digest(out, images.data.size()), read_golden("pillow.txt").at("stored " + images.shape()));
 }
 
@@ -56,7 +58,8 @@ TEST(StoredPipeline, IsThePassOverWhatWasCorrupted) {
   EXPECT_EQ(stored.floats, plain.floats);
   const LoadedCorruption pass({}, stored_pass(), {{}, 20, 17}, 3);
   std::vector<float> out(plain.bytes.size());
-  pass.apply({}, {.images = {plain.bytes.data(), 3, 3, 20, 17}, .out = out.data()});
+  const std::uint32_t sample[] = {0, 1, 2};
+  pass.apply({}, {.images = {plain.bytes.data(), 3, 3, 20, 17}, .out = out.data(), .sample = sample});
   std::vector<std::uint8_t> bytes(plain.bytes.size());
   quantise({}, out.data(), {bytes.data(), 3, 3, 20, 17}, nullptr);
   EXPECT_EQ(stored.bytes, bytes);

@@ -73,7 +73,7 @@ LIST = [
     ("cuda/corruptions/shot_noise.cu", "below ? low + half + 1 : low", "below ? low + half : low", "cpu:ShotNoise.*"),
     ("cuda/core/score.hpp", "if (before < 5)", "if (before <= 5)", "cpu:Score*"),
     ("cuda/core/rows.cu", "? from + r : until", "? from + r + 1 : until", "cpu:NumberRows.*"),
-    ("cuda/corruptions/corruption_kernel.hpp", "drawn, size() - 4 * q);", "drawn, size() - 4 * q + 1);", "*EveryCorruption*gaussian_noise"),
+    ("cuda/corruptions/corruption_kernel.hpp", "team.map_quads(n, draws + at, drawn);", "team.map_quads(n - 1, draws + at, drawn);", "cpu:*EveryCorruption*gaussian_noise"),
     ("cuda/corruptions/hsv.hpp", "team.each(plane, ", "team.each(plane + 1, ", "*EveryCorruption*brightness"),
     ("cuda/corruptions/pixelate.cu", "sx < across.first + across.count", "sx + 1 < across.first + across.count", "cpu:*Pixelate*"),
     ("cuda/corruptions/glass_blur.cu", "const bool later = source > at;", "const bool later = false;", "cpu:GlassBlur.*"),

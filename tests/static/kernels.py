@@ -1,33 +1,24 @@
 #!/usr/bin/env python3
 """What the CUDA compiler knows of every kernel in cuda/, without a GPU: registers, spills, occupancy, memory accesses.
 
-usage: kernels.py [--check TABLE | --write TABLE] [--build DIR] [--jobs N]
+usage: kernels.py [--check TABLE | --write TABLE] [--build DIR]
 
 --check fails where an invariant is broken or TABLE is out of date; --write makes TABLE; without both, the table goes to
-the standard output. --build takes the compile commands from DIR/compile_commands.json (preset cuda) instead of the
-flags below. nvcc is $CUDACXX, that on PATH or that in /usr/local/cuda/bin.
+the standard output. --build: a finished build of preset cuda (build/cuda), which kept what nvcc made (nvcc.py).
 """
 import argparse
 import json
 import math
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-# Those of CMakeLists.txt.
-FLAGS = ["-std=c++20", "-O3", "-DNDEBUG", "-DASSAY_WITH_CUDA=1", "-fmad=false", "--Werror=all-warnings",
-         "-Xcompiler=-march=x86-64-v3,-ffp-contract=off,-fno-trapping-math,-fno-math-errno,-Wall,-Wextra,-Werror,"
-         "-Wno-unknown-pragmas,-fopenmp", *(f"-I{ROOT}/{folder}" for folder in ("src", "cuda", "include"))]
-
 THREADS = 256  # kTeamWidth
 LEAST_OCCUPANCY = 50
 # A multiprocessor's limits: CUDA programming guide, "Technical Specifications per Compute Capability".
@@ -55,7 +46,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "occupancy": "an exponential in double takes 80 registers; a row of logits is small beside the model's pass"},
     r"(Start|Advance)Kernel<(Fab<.*|Apgd<L2>|ApgdL1|PgdL1|SquareWindows<.*)>": {
         "occupancy": "projections and norms in a row keep 80 to 115 registers; a step is small beside the model's pass"},
-    r"CorruptionKernel<(ElasticTransform|Fog|GlassBlur|JpegCompression|Snow)>": {
+    r"CorruptionKernel<(ElasticTransform|Fog|FrostProc|GlassBlur|JpegCompression|Mud|Snow|Water)>": {
         "occupancy": "several phases of one image in a kernel, held together by the pointers to their working memory"}}
 NO_KERNELS = {"autoattack", "ensemble"}  # made of other attacks
 
@@ -101,39 +92,27 @@ def run(command: list[str], **options) -> subprocess.CompletedProcess:
         raise Failure(f"{command[0]}: {error.strerror}") from error
 
 
-def find_nvcc() -> str:
-    nvcc = os.environ.get("CUDACXX") or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    if nvcc is None:
-        raise Failure("nvcc not found in $CUDACXX, on PATH or in /usr/local/cuda/bin")
-    return nvcc
+def kept_by(build: Path) -> dict[Path, dict]:
+    """What nvcc.py kept of every file of cuda/ that was compiled there."""
+    found = {}
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        folder, words = Path(entry["directory"]), shlex.split(entry["command"])
+        source = (folder / entry["file"]).resolve()
+        if source.suffix != ".cu" or ROOT / "cuda" not in source.parents:
+            continue
+        kept = folder / (words[words.index("-o") + 1] + ".kernels.json")
+        if not kept.exists():
+            raise Failure(f"{source.relative_to(ROOT)} is not compiled: {kept} does not exist; cmake --build --preset cuda")
+        found[source] = json.loads(kept.read_text())
+    return found
 
 
-def version_of(nvcc: str) -> str:
+def version_of(command: list[str]) -> str:
+    nvcc = next(word for word in command if Path(word).name == "nvcc")
     found = re.search(r"\bV(\d+\.\d+\.\d+)", run([nvcc, "--version"]).stdout)
     if found is None:
         raise Failure(f"{nvcc} --version names no version")
     return f"nvcc {found[1]}"
-
-
-def build_commands(build: Path) -> dict[Path, tuple[Path, list[str]]]:
-    """For every file that nvcc compiles there: the folder, and the command without architectures and outputs."""
-    commands = {}
-    for entry in json.loads((build / "compile_commands.json").read_text()):
-        folder, words = Path(entry["directory"]), shlex.split(entry["command"])
-        source = (folder / entry["file"]).resolve()
-        compiler = next((i for i, word in enumerate(words) if Path(word).name == "nvcc"), None)
-        if compiler is None:
-            continue
-        kept, rest = [], iter(words[compiler:])
-        for word in rest:
-            if word in ("-o", "-x", "-MF", "-MT", "-MQ", "-arch", "-gencode", "--generate-code"):
-                next(rest)
-            elif word in ("-c", "-dc", "-MD") or word.startswith(("-arch=", "-gencode=", "--generate-code=")):
-                continue
-            elif (folder / word).resolve() != source:
-                kept.append(word)
-        commands.setdefault(source, (folder, kept))
-    return commands
 
 
 def accesses_in(body: str) -> Counter:
@@ -166,21 +145,16 @@ def accesses_in(body: str) -> Counter:
     return count
 
 
-def compile_file(source: Path, folder: Path, command: list[str]) -> dict[int, dict[str, Kernel]]:
+def kernels_of(source: Path, kept: dict) -> dict[int, dict[str, Kernel]]:
     """The kernels by architecture and mangled name."""
-    codes = [f"--generate-code=arch=compute_{arch},code=sm_{arch}" for arch in ARCHITECTURES]
-    environment = {k: v for k, v in os.environ.items() if k not in ("NVCC_APPEND_FLAGS", "NVCC_PREPEND_FLAGS")}
-    with tempfile.TemporaryDirectory(prefix="kernels-") as scratch:
-        result = run([*command, *codes, "-fatbin", "-Xptxas=-v", "--keep", f"--keep-dir={scratch}", str(source), "-o",
-                      f"{scratch}/all.fatbin"], cwd=folder, env=environment)
-        if result.returncode != 0:
-            raise Failure(f"{source.relative_to(ROOT)} does not compile:\n{result.stderr.strip()}")
-        ptx = {arch: Path(scratch, f"{source.stem}.compute_{arch}.ptx").read_text() for arch in ARCHITECTURES}
+    if absent := {str(arch) for arch in ARCHITECTURES} - kept["ptx"].keys():
+        raise Failure(f"{source.relative_to(ROOT)} is not compiled for {', '.join(sorted(absent))}")
+    ptx = {arch: kept["ptx"][str(arch)] for arch in ARCHITECTURES}
     accesses = {(arch, entry): accesses_in(body) for arch in ARCHITECTURES for entry, body in re.findall(
         r"^(?:\.visible |\.weak )?\.entry (\w+)\(.*?^\{(.*?)^\}", ptx[arch], re.S | re.M)}
     kernels: dict[int, dict[str, Kernel]] = {arch: {} for arch in ARCHITECTURES}
     for entry, arch, said in re.findall(
-            r"Compiling entry function '(\w+)' for 'sm_(\d+)'(.*?registers[^\n]*)", result.stderr, re.S):
+            r"Compiling entry function '(\w+)' for 'sm_(\d+)'(.*?registers[^\n]*)", kept["ptxas"], re.S):
         def number(pattern: str) -> int:
             found = re.search(pattern, said)
             return int(found[1]) if found else 0
@@ -205,23 +179,16 @@ def short_names(file: str, mangled: list[str]) -> dict[str, Name]:
     return names
 
 
-def measure(jobs: int, build: Path | None) -> tuple[str, Kernels, list[Path]]:
-    sources = sorted((ROOT / "cuda").rglob("*.cu"))
-    if build is None:
-        nvcc = find_nvcc()
-        commands = {source: (ROOT, [nvcc, *FLAGS]) for source in sources}
-    else:
-        commands = build_commands(build)
-        if absent := [str(source.relative_to(ROOT)) for source in sources if source not in commands]:
-            raise Failure(f"{build}: nvcc does not compile {', '.join(absent)} there")
-        nvcc = commands[sources[0]][1][0]
+def measure(build: Path) -> tuple[str, Kernels, list[Path]]:
+    sources, kept = sorted((ROOT / "cuda").rglob("*.cu")), kept_by(build)
+    if absent := [str(source.relative_to(ROOT)) for source in sources if source not in kept]:
+        raise Failure(f"{build}: nvcc does not compile {', '.join(absent)} there")
     kernels: Kernels = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        for source, found in zip(sources, pool.map(lambda source: compile_file(source, *commands[source]), sources)):
-            for arch, entries in found.items():
-                for entry, name in short_names(source.stem, sorted(entries)).items():
-                    kernels.setdefault(name, {})[arch] = entries[entry]
-    return version_of(nvcc), dict(sorted(kernels.items())), sources
+    for source in sources:
+        for arch, entries in kernels_of(source, kept[source]).items():
+            for entry, name in short_names(source.stem, sorted(entries)).items():
+                kernels.setdefault(name, {})[arch] = entries[entry]
+    return version_of(kept[sources[0]]["command"]), dict(sorted(kernels.items())), sources
 
 
 HEADER = """\
@@ -321,12 +288,11 @@ def main() -> int:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", metavar="TABLE", type=Path)
     mode.add_argument("--write", metavar="TABLE", type=Path)
-    parser.add_argument("--build", metavar="DIR", type=Path)
-    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count())
+    parser.add_argument("--build", metavar="DIR", type=Path, default=ROOT / "build/cuda")
     options = parser.parse_args()
     try:
         old = options.check.read_text() if options.check else ""
-        compiler, kernels, sources = measure(options.jobs, options.build)
+        compiler, kernels, sources = measure(options.build)
         findings = broken_invariants(kernels, sources)
         if options.check:
             findings += out_of_date(options.check, old, compiler, kernels)

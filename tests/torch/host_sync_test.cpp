@@ -15,6 +15,7 @@
 #include <set>
 
 #include "engine/evaluate.hpp"
+#include "engine/textures.hpp"
 #include "registered.hpp"
 #include "temp_dir.hpp"
 #include "torch/script_fixture.hpp"
@@ -161,8 +162,11 @@ class HostSync : public ::testing::TestWithParam<const char*> {
       check(evaluator.attacked(attack, 0, 40, model));
     }
     for (const std::string& name : registered_names<Corruption>()) {
-      const Perturbation corruption =
-          check_perturbation(Perturbation::Kind::corruption, name, {{"severity", std::int64_t{3}}}, "");
+      Params params = {{"severity", std::int64_t{3}}};
+      const bool pictures = Registry<Corruption>::find(name)->needs_textures;
+      if (pictures) params["textures"] = std::string("noise");
+      Perturbation corruption = check_perturbation(Perturbation::Kind::corruption, name, params, "");
+      if (pictures) corruption.textures = noise_textures(data_.h);
       check(evaluator.plain(&corruption, 0, 40, {&model}).front());
     }
     EXPECT_GT(Watch::all().size(), 100u) << "the watch sees nothing";

@@ -99,7 +99,16 @@ class SerialTeam {
   /// past n is dropped.
   template <class T, class F, class... In>
   ASSAY_HD void map_quads(std::int64_t n, T* out, const F& f, const In*... in) const {
-    for (std::int64_t i = 0; i < n; i += 4) quads::scatter(out + i, f(i / 4, quads::gather(in + i, n - i)...), n - i);
+    const std::int64_t whole = n / 4;
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#pragma GCC ivdep
+#endif
+    for (std::int64_t q = 0; q < whole; ++q) {
+      const Quad<T> made = f(q, quads::gather(in + 4 * q, 4)...);
+      for (int k = 0; k < 4; ++k) out[4 * q + k] = made.v[k];
+    }
+    if (const std::int64_t i = 4 * whole; i < n)
+      quads::scatter(out + i, f(whole, quads::gather(in + i, n - i)...), n - i);
   }
 
   template <class F>
