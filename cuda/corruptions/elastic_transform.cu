@@ -56,10 +56,60 @@ struct Affine {
   }
 };
 
+/// A kernel that reaches over the whole side, mirrored edges and all: how much of pixel j goes into pixel i. Rows of
+/// `stride`, 0 past n.
+std::vector<double> folded(const std::vector<double>& taps, int n, int stride) {
+  std::vector<double> matrix(static_cast<std::size_t>(n) * static_cast<std::size_t>(stride));
+  const int radius = static_cast<int>(taps.size()) - 1;
+  for (int i = 0; i < n; ++i)
+    for (int j = -radius; j <= radius; ++j)
+      matrix[static_cast<std::size_t>(i * stride + at_edge(Edge::reflect, i + j, n))] +=
+          taps[static_cast<std::size_t>(j < 0 ? -j : j)];
+  return matrix;
+}
+/// Whether that takes fewer additions.
+bool is_folded(const CorruptionShape& of) {
+  return gaussian_radius(kConstants.at(of.args).sigma, kTruncate) > (of.h < of.w ? of.h : of.w);
+}
+
+/// As smooth, by the matrices of both axes; they are symmetric.
+template <class Team, class Store>
+ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* down, const double* across,
+                            const Store& store) {
+  constexpr int kStrip = Team::kStrip;
+  const int h = plane.h, w = plane.w, stride = plane.stride(), wide = plane.wide_stride();
+  const double* in = plane.in;
+  double* between = plane.between;
+  team.sync();
+  team.each_strip(h, w, [=](int y, int x) {
+    double sum[kStrip];
+    for (int k = 0; k < kStrip; ++k) sum[k] = 0.0;
+    for (int j = 0; j < h; ++j) {
+      const double* line = in + std::int64_t{j} * stride + x;
+      const double weight = down[y * h + j];
+      for (int k = 0; k < kStrip; ++k) sum[k] += line[k] * weight;
+    }
+    double* out = between + std::int64_t{y} * wide + x;
+    for (int k = 0; k < kStrip; ++k) out[k] = sum[k];
+  });
+  team.sync();
+  team.each_strip(h, w, [=](int y, int x) {
+    double sum[kStrip];
+    for (int k = 0; k < kStrip; ++k) sum[k] = 0.0;
+    for (int j = 0; j < w; ++j) {
+      const double* weights = across + std::int64_t{j} * stride + x;
+      const double value = between[std::int64_t{y} * wide + j];
+      for (int k = 0; k < kStrip; ++k) sum[k] += weights[k] * value;
+    }
+    store(y, x, sum, kStrip < w - x ? kStrip : w - x);
+  });
+}
+
+template <bool kFolded>
 struct ElasticTransform {
   [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
-  Taps kernel;
+  Taps kernel;  ///< where it is folded, both matrices, and radius 0
   std::uint32_t corner_stream, x_stream, y_stream;
 
   /// What the field of an axis begins with: uniform in [-1, 1).
@@ -124,9 +174,13 @@ struct ElasticTransform {
       float* const field = fields + axis * plane;
       team.map_quads(plane, field, displacements(row, axis));
       spread_plane(team, smoothed, [=](std::int64_t i) { return static_cast<double>(field[i]); });
-      smooth(team, smoothed, kernel, Edge::reflect, [=](int y, int x, const double* sum, int count) {
+      const auto store = [=](int y, int x, const double* sum, int count) {
         for (int k = 0; k < count; ++k) field[std::int64_t{y} * w + x + k] = static_cast<float>(sum[k] * alpha);
-      });
+      };
+      if constexpr (kFolded)
+        smooth_folded(team, smoothed, kernel.taps, kernel.taps + std::int64_t{h} * h, store);
+      else
+        smooth(team, smoothed, kernel, Edge::reflect, store);
     }
     float* out = row.out;
     team.each_strip(h, w, [=](int y, int x) {
@@ -155,13 +209,22 @@ struct ElasticTransform {
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   const double sigma = kConstants.at(of.args).sigma;
   std::vector<std::uint32_t> words;
-  append_doubles(words, sigma > 0 ? gaussian_taps(sigma, kTruncate) : std::vector<double>{1.0});
+  const std::vector<double> taps = sigma > 0 ? gaussian_taps(sigma, kTruncate) : std::vector<double>{1.0};
+  if (!is_folded(of)) {
+    append_doubles(words, taps);
+    return words;
+  }
+  const auto h = static_cast<int>(of.h), w = static_cast<int>(of.w);
+  append_doubles(words, folded(taps, h, h));
+  append_doubles(words, folded(taps, w, SmoothPlane::line(w)));
   return words;
+}
+int radius_of(const CorruptionShape& of) {
+  return is_folded(of) ? 0 : gaussian_radius(kConstants.at(of.args).sigma, kTruncate);
 }
 std::int64_t scratch(const CorruptionShape& of) {
   const std::int64_t plane = of.h * of.w;
-  return 2 * SmoothPlane::doubles(of.h, of.w, gaussian_radius(kConstants.at(of.args).sigma, kTruncate)) +
-         (3 * plane + 15) / 16 * 16 + 2 * plane;
+  return 2 * SmoothPlane::doubles(of.h, of.w, radius_of(of)) + (3 * plane + 15) / 16 * 16 + 2 * plane;
 }
 std::vector<std::int64_t> corner_shape(const CorruptionShape&) {
   return {3, 2};
@@ -174,13 +237,13 @@ void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& 
   const auto stream = [&](const char* purpose) {
     return stream_id("corruption", "elastic_transform", args.severity, -1, purpose);
   };
-  launch_corruption(exec,
-                    ElasticTransform{c,
-                                     {doubles_at(batch.constants), gaussian_radius(c.sigma, kTruncate)},
-                                     stream("corner"),
-                                     stream("dx"),
-                                     stream("dy")},
-                    batch);
+  const CorruptionShape of{args, batch.images.h, batch.images.w};
+  const Taps kernel{doubles_at(batch.constants), radius_of(of)};
+  const std::uint32_t corner = stream("corner"), x = stream("dx"), y = stream("dy");
+  if (is_folded(of))
+    launch_corruption(exec, ElasticTransform<true>{c, kernel, corner, x, y}, batch);
+  else
+    launch_corruption(exec, ElasticTransform<false>{c, kernel, corner, x, y}, batch);
 }
 ASSAY_CORRUPTION("elastic_transform", "shears, and moves pixels by a smooth random field",
                  {{"corner", corner_shape}, {"dx", plane_shape}, {"dy", plane_shape}}, apply, constants, scratch, 3);

@@ -70,7 +70,7 @@ LIST = [
     ("cuda/metrics/metric_kernel.hpp", "(n + kRowsPerTeam - 1) / kRowsPerTeam", "n / kRowsPerTeam", "cpu:Accuracy.*"),
     ("cuda/metrics/metric_kernel.hpp", "n - first < kRowsPerTeam ? n - first", "n - first < kRowsPerTeam ? n - first - 1", "cpu:Accuracy.*"),
     ("cuda/corruptions/corruption_kernel.hpp", "if (4 * q + k < row.size()) gray", "if (4 * q + k < row.size() - 1) gray", "cpu:*EveryCorruption*gaussian_noise"),
-    ("cuda/corruptions/shot_noise.cu", "below ? low + half + 1 : low", "below ? low + half : low", "cpu:ShotNoise.*"),
+    ("cuda/corruptions/shot_noise.cu", "kParts + (m >> 18)]", "kParts + (m >> 18) + 1]", "cpu:ShotNoise.*"),
     ("cuda/core/score.hpp", "if (before < 5)", "if (before <= 5)", "cpu:Score*"),
     ("cuda/core/rows.cu", "? from + r : until", "? from + r + 1 : until", "cpu:NumberRows.*"),
     ("cuda/corruptions/corruption_kernel.hpp", "team.map_quads(n, draws + at, drawn);", "team.map_quads(n - 1, draws + at, drawn);", "cpu:*EveryCorruption*gaussian_noise"),
