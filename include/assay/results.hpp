@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@ struct CellResult {
   std::vector<std::string> flags;  ///< "failed_units", "undecided_samples"
   std::map<std::string, Estimate> metrics;
   std::uint64_t label_is_target = 0;  ///< samples with nothing to attack; of an attack with a target
+  std::uint64_t correct = 0;          ///< samples that the model is right on, in the end
 
   bool targeted() const { return !perturbation.empty() && perturbation.back().params.contains("target"); }
   /// What a metric says of this cell.
@@ -32,10 +35,28 @@ struct CellResult {
   }
 };
 
+/// A model's errors over the corruptions that the sweep has at all five severities, with one table and pipeline.
+struct CorruptionErrors {
+  static constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+  struct One {
+    std::array<double, 5> by_severity{};  ///< 1 - accuracy, severities 1 to 5; undecided samples are errors
+    double error = 0;                     ///< their mean
+    double ce = kUndefined;               ///< over the baseline's
+    double relative_ce = kUndefined;      ///< what is added to the clean error, over what is added to the baseline's
+  };
+  std::string model, table, pipeline;
+  std::string baseline;  ///< empty: none for this table
+  double clean_error = 0;
+  std::map<std::string, One> corruptions;
+  /// Means over the 15 corruptions of the benchmark; undefined where the sweep has not all of them.
+  double mean_error = kUndefined, mce = kUndefined, relative_mce = kUndefined;
+};
+
 /// Everything a sweep says; depends on nothing but the plan.
 struct Results {
   std::string source;
   std::vector<CellResult> cells;
+  std::vector<CorruptionErrors> corruption_errors = {};
 };
 
 /// One form of the results. `file`: its name in the output folder; empty: for the terminal only.

@@ -303,12 +303,13 @@ class PerturbationReader {
     return all;
   }
 
-  /// Twice the same corruption at one severity would draw the same numbers twice.
+  /// Twice the same corruption at one severity would draw the same numbers twice, where it draws any.
   static void check_draws(const Perturbation& one, const std::vector<Perturbation>& before, const std::string& where) {
     const auto draws_as = [&one](const Perturbation& other) {
       return other.name == one.name && other.params.at("severity") == one.params.at("severity");
     };
-    if (one.kind == Perturbation::Kind::corruption && std::ranges::any_of(before, draws_as))
+    if (one.kind == Perturbation::Kind::corruption && !Registry<Corruption>::find(one.name)->draws.empty() &&
+        std::ranges::any_of(before, draws_as))
       config_error(where,
                    fmt::format("{} of severity {} comes after itself, with the same random numbers", one.name,
                                shown(one.params.at("severity"))),

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "assay/core/error.hpp"
+#include "engine/corruption_errors.hpp"
 #include "engine/make_attacks.hpp"
 
 namespace assay {
@@ -188,6 +189,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     }
     cell.n += record->rows.size();
     for (const SampleRow& row : record->rows) {
+      cell.correct += row.has(SampleRow::correct) ? 1u : 0u;
       cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
       cell.label_is_target += row.has(SampleRow::label_is_target) ? 1u : 0u;
     }
@@ -217,6 +219,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
     for (const auto& [name, state] : states[c]) cell.metrics[name] = Registry<Metric>::find(name)->finish(state.data());
   }
+  results.corruption_errors = corruption_errors(results.cells);
   return results;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "engine/corruption_errors.hpp"
 #include "engine/plan.hpp"
 
 namespace assay {
@@ -18,6 +19,26 @@ nlohmann::json to_json(const Estimate& estimate, const std::string& definition) 
           {"hi", number(estimate.hi)},
           {"confidence", number(estimate.confidence)},
           {"definition", definition}};
+}
+
+nlohmann::json to_json(const CorruptionErrors& errors) {
+  using nlohmann::json;
+  json corruptions = json::object();
+  for (const auto& [name, one] : errors.corruptions)
+    corruptions[name] = {{"by_severity", one.by_severity},
+                         {"error", number(one.error)},
+                         {"ce", number(one.ce)},
+                         {"relative_ce", number(one.relative_ce)}};
+  return {{"model", errors.model},
+          {"table", errors.table},
+          {"pipeline", errors.pipeline},
+          {"baseline", errors.baseline.empty() ? json(nullptr) : json(errors.baseline)},
+          {"clean_error", number(errors.clean_error)},
+          {"corruptions", corruptions},
+          {"mean_error", number(errors.mean_error)},
+          {"mce", number(errors.mce)},
+          {"relative_mce", number(errors.relative_mce)},
+          {"definition", definition_of(errors)}};
 }
 
 nlohmann::json to_json(const Results& results) {
@@ -45,7 +66,9 @@ nlohmann::json to_json(const Results& results) {
                      {"metrics", metrics}});
     if (cell.targeted()) cells.back()["label_is_target"] = cell.label_is_target;
   }
-  return {{"schema", 1}, {"cells", cells}};
+  json all = {{"schema", 1}, {"cells", cells}};
+  for (const CorruptionErrors& errors : results.corruption_errors) all["corruption_errors"].push_back(to_json(errors));
+  return all;
 }
 
 namespace {

@@ -56,6 +56,10 @@ std::string shown(const Estimate& e) {
   return std::isnan(e.confidence) ? fmt::format("{:.4f}", e.value) : fmt::format("{:.1f}%", 100 * e.value);
 }
 
+std::string percent(double share) {
+  return fmt::format("{:.1f}%", 100 * share);
+}
+
 std::string render(const Results& results) {
   std::set<std::string> present;
   std::size_t width = 0;
@@ -129,6 +133,14 @@ std::string render(const Results& results) {
                          shown(clean->metrics.at("accuracy")), shown(weakest->metrics.at("robust_accuracy")),
                          label(results, *weakest));
     first = end;
+  }
+  for (const CorruptionErrors& errors : results.corruption_errors) {
+    if (!std::isfinite(errors.mean_error)) continue;
+    out += fmt::format("{}: error {} clean, {} over the 15 corruptions of ImageNet-C", errors.model,
+                       percent(errors.clean_error), percent(errors.mean_error));
+    if (!errors.baseline.empty())
+      out += fmt::format(", mCE {}, relative mCE {} of AlexNet's", percent(errors.mce), percent(errors.relative_mce));
+    out += fmt::format(" (table {}, pipeline {}).\n", errors.table, errors.pipeline);
   }
   return out;
 }

@@ -118,5 +118,33 @@ class Stored(Corruptions):
         self.assertNotEqual(in_memory, stored)
 
 
+class MeanErrors(Corruptions):
+    FIFTEEN = (
+        "gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow fog brightness contrast"
+        " elastic_transform pixelate jpeg_compression"
+    ).split()
+
+    def test_a_whole_benchmark_has_its_mce(self) -> None:
+        rest = "severity = [1, 2, 3, 4, 5]\ntable = \"224\"\n"
+        self.pictures()
+        whole = (f"[[corruption]]\nname = {json.dumps(self.FIFTEEN)}\n{rest}", f'[[corruption]]\nname = "frost"\ntextures = "frost"\n{rest}')
+        out = self.dir / "out"
+        shown = self.done("run", self.write_sweep(sweep(*whole, limit=16, top='metrics = ["accuracy"]')), "--out", out).stdout
+        results = json.loads((out / "results.json").read_text())
+        (found,) = results["corruption_errors"]
+        self.assertEqual((found["model"], found["table"], found["pipeline"], found["baseline"]), ("robust", "224", "in_memory", "alexnet"))
+        errors = {}
+        for cell in results["cells"][1:]:
+            step = cell["perturbation"][0]
+            errors.setdefault(step["name"], []).append(1 - cell["metrics"]["accuracy"]["value"])
+        self.assertEqual(set(errors), {*self.FIFTEEN, "frost"})
+        for name, by_severity in errors.items():
+            for mine, theirs in zip(by_severity, found["corruptions"][name]["by_severity"], strict=True):
+                self.assertAlmostEqual(mine, theirs)
+        self.assertAlmostEqual(found["mean_error"], sum(map(sum, errors.values())) / 75)
+        self.assertIn("AlexNet", found["definition"])
+        self.assertRegex(shown, r"(?m)^robust: error .* over the 15 corruptions of ImageNet-C, mCE .*% of AlexNet's \(table 224, pipeline in_memory\)")
+
+
 if __name__ == "__main__":
     unittest.main()

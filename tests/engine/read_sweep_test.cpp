@@ -64,7 +64,8 @@ void register_toys() {
         .params = {{.name = "step", .type = ParamType::real, .about = "", .default_rule = "nobody's"}}}},
   };
   [[maybe_unused]] static const Registry<Corruption>::Add corruptions[] = {
-      {"toy_corruption", {.about = "for tests", .draws = {}}}, {"toy_blur", {.about = "for tests", .draws = {}}}};
+      {"toy_corruption", {.about = "for tests", .draws = {}}},
+      {"toy_blur", {.about = "for tests", .draws = {{"normal"}}}}};
   const auto nowhere = [](CellKind) { return false; };  // units keep every metric that applies
   [[maybe_unused]] static const Registry<Metric>::Add metrics[] = {
       {"toy_metric", {.definition = "for tests", .applies = nowhere}},
@@ -531,8 +532,12 @@ TEST_F(ReadSweep, NothingComesAfterItselfWithTheSameDraws) {
   };
   EXPECT_USAGE(with("", after("{name = 'toy_blur', severity = 1, table = '32'}")),
                HasSubstr("toy_blur of severity 1 comes after itself"));
-  EXPECT_USAGE(with("", after("[{name = 'toy_corruption', severity = 1}, {name = 'toy_corruption', severity = 1}]")),
-               HasSubstr("toy_corruption of severity 1 comes after itself"));
+  EXPECT_USAGE(with("", after("[{name = 'toy_blur', severity = 3}, {name = 'toy_blur', severity = 3}]")),
+               HasSubstr("toy_blur of severity 3 comes after itself"));
+  EXPECT_EQ(
+      only(after("[{name = 'toy_corruption', severity = 1}, {name = 'toy_corruption', severity = 1}]")).before.size(),
+      2u)
+      << "it draws nothing";
   EXPECT_EQ(only(after("{name = 'toy_blur', severity = 2}")).before.size(), 1u);
 }
 TEST_F(ReadSweep, SeverityIsRequired) {

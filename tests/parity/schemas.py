@@ -44,10 +44,30 @@ BROKEN = {
     "severity 6": {
         "data": {"source": "fashion_mnist"}, "model": [{"path": "m.pt"}], "corruption": [{"name": "contrast", "severity": 6}],
     },
+    "after within after": {
+        "data": {"source": "fashion_mnist"}, "model": [{"path": "m.pt"}],
+        "corruption": [{"name": "fog", "severity": 1, "after": {"name": "snow", "severity": 1, "after": {"name": "contrast", "severity": 1}}}],
+    },
     "an empty list": {
         "data": {"source": "fashion_mnist"}, "model": [{"path": "m.pt"}], "attack": [{"name": "fgsm", "epsilon": []}],
     },
 }  # fmt: skip
+
+
+COMPOSED = {
+    "data": {"source": "fashion_mnist"},
+    "model": [{"path": str(ROOT / "models" / "robust.pt")}],
+    "attack": [{"name": "fgsm", "epsilon": 0.1, "after": {"name": "fog", "severity": [1, 2], "pipeline": "stored"}}],
+    "corruption": [
+        {"name": "snow", "severity": 1, "after": [{"name": ["fog", "contrast"], "severity": 1, "table": "32"}, {"name": "pixelate", "severity": 2}]}
+    ],
+}  # fmt: skip
+
+
+def accepted_by_both(document: dict, path: Path) -> Measured:
+    path.write_text(json.dumps(document))
+    run(ASSAY, "run", path, "--dry-run", "--out", path.with_suffix(".out"))
+    return none(faults("config.schema.json", document))
 
 
 def rejected_by_both(document: dict, path: Path) -> Measured:
@@ -69,6 +89,7 @@ def checks(work: Path, _: bool) -> list[Check]:
     configs = sorted((ROOT / "configs").glob("*.toml"))
     found = [Check(f"configs/{path.name} fits its schema", lambda p=path: config(p)) for path in configs]
     found.append(Check("results.json of configs/smoke.toml fits its schema", lambda: results(ROOT / "configs" / "smoke.toml", work)))
+    found.append(Check("a config with compositions fits its schema", lambda: accepted_by_both(COMPOSED, work / "composed.json")))
     for i, (what, document) in enumerate(BROKEN.items()):
         found.append(Check(f"a config with {what} is refused", lambda d=document, i=i: rejected_by_both(d, work / f"broken-{i}.json")))
     return found
