@@ -61,10 +61,11 @@ struct Affine {
 std::vector<double> folded(const std::vector<double>& taps, int n, int stride) {
   std::vector<double> matrix(static_cast<std::size_t>(n) * static_cast<std::size_t>(stride));
   const int radius = static_cast<int>(taps.size()) - 1;
-  for (int i = 0; i < n; ++i)
+  for (int i = 0; i < n; ++i) {
+    double* row = matrix.data() + std::ptrdiff_t{i} * stride;
     for (int j = -radius; j <= radius; ++j)
-      matrix[static_cast<std::size_t>(i * stride + at_edge(Edge::reflect, i + j, n))] +=
-          taps[static_cast<std::size_t>(j < 0 ? -j : j)];
+      row[at_edge(Edge::reflect, i + j, n)] += taps[static_cast<std::size_t>(j < 0 ? -j : j)];
+  }
   return matrix;
 }
 /// Whether that takes fewer additions.
