@@ -49,6 +49,11 @@ ASSAY_HD Quad<float> normals(const Draw& draw, std::int64_t block) {
   return z;
 }
 
+/// A pixel of the result.
+struct Rgb {
+  float r, g, b;
+};
+
 /// One image of the batch.
 struct CorruptionRow {
   const std::uint8_t* bytes;
@@ -82,6 +87,31 @@ struct CorruptionRow {
       for (int k = 0; k < 4; ++k)
         if (4 * q + k < row.size()) gray.v[k] = row.byte(4 * q + k);
       return f(q, gray);
+    });
+  }
+  /// Every pixel of out: mixing(y, x) gives for the strip that begins there a mix(k, red, green, blue), the Rgb of its
+  /// k-th pixel from that one's bytes. The strip's worker is the one of `each_strip`.
+  template <class Team, class F>
+  ASSAY_HD void map_pixels(Team& team, const F& mixing) const {
+    const std::int64_t size = plane();
+    const int width = static_cast<int>(w);
+    const std::uint8_t *reds = channel(0), *greens = channel(1), *blues = channel(2);
+    float* const to = out;
+    team.each_strip(static_cast<int>(h), width, [=](int y, int x) {
+      const int count = Team::kStrip < width - x ? Team::kStrip : width - x;
+      const std::int64_t at = std::int64_t{y} * width + x;
+      const std::uint8_t *red = reds + at, *green = greens + at, *blue = blues + at;
+      float *r = to + at, *g = r + size, *b = g + size;
+      const auto mix = mixing(y, x);
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#pragma GCC ivdep
+#endif
+      for (int k = 0; k < count; ++k) {
+        const Rgb mixed = mix(k, red[k], green[k], blue[k]);
+        r[k] = mixed.r;
+        g[k] = mixed.g;
+        b[k] = mixed.b;
+      }
     });
   }
   /// Keeps the n values that were drawn of a kind, from the image's `at`-th value on, where that was asked for:

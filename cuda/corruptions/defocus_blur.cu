@@ -84,7 +84,8 @@ int reach_of(const Constants& c) {
   return reach;
 }
 
-/// A channel with its margins, as 16-bit numbers. Lines have room for a strip that begins at the last pixel.
+/// A channel with its margins, as 16-bit numbers; behind it a plane of the sums of four in a row. Lines have room for a
+/// strip that begins at the last pixel.
 struct Margins {
   int h, w, reach;
   ASSAY_HD int stride() const { return (w + 2 * reach + 31) / 32 * 32 + 32; }
@@ -115,6 +116,14 @@ struct DefocusBlur {
         }
       });
       team.sync();
+      std::uint16_t* const fours = levels + plane.size();
+      team.each_strip(h + 2 * margin, wide, [=](int y, int x) {
+        const std::uint16_t* from = levels + std::int64_t{y} * stride + x;
+        std::uint16_t* to = fours + std::int64_t{y} * stride + x;
+        for (int k = 0; k < kStrip; ++k)
+          to[k] = static_cast<std::uint16_t>((from[k] + from[k + 1]) + (from[k + 2] + from[k + 3]));
+      });
+      team.sync();
       float* out = row.out + c * row.plane();
       team.each_strip(h, w, [=](int y, int x) {
         double total[kStrip];
@@ -124,39 +133,53 @@ struct DefocusBlur {
         for (int g = 0; g < blur.count; ++g) {
           const double weight = *doubles_at(group);
           const auto taps = static_cast<int>(group[2]);
-          const auto* pixels = reinterpret_cast<const std::int32_t*>(group + 4);
+          const auto* offsets = reinterpret_cast<const std::int32_t*>(group + 4);
           std::uint16_t sum[kStrip];
           for (int k = 0; k < kStrip; ++k) sum[k] = 0;
+#pragma GCC unroll 4
           for (int t = 0; t < taps; ++t) {
-            const std::uint16_t* from =
-                middle + (pixels[t] >> 16) * stride + static_cast<std::int16_t>(pixels[t] & 0xFFFF);
+            const std::uint16_t* from = middle + offsets[t];
             for (int k = 0; k < kStrip; ++k) sum[k] = static_cast<std::uint16_t>(sum[k] + from[k]);
           }
           for (int k = 0; k < kStrip; ++k) total[k] += weight * static_cast<double>(sum[k]);
           group += 4 + (taps + 1) / 2 * 2;
         }
-        for (int k = 0; k < kStrip && x + k < w; ++k) out[std::int64_t{y} * w + x + k] = same_level(total[k] / 255.0);
+        float blurred[kStrip];
+        for (int k = 0; k < kStrip; ++k) blurred[k] = same_level(total[k] / 255.0);
+        const int pixels = kStrip < w - x ? kStrip : w - x;
+        for (int k = 0; k < pixels; ++k) out[std::int64_t{y} * w + x + k] = blurred[k];
       });
     }
   }
 };
 
-// A group: the weight as a double, how many pixels, nothing, and the pixels as dy 2^16 + dx, filled up to a pair.
+// A group: the weight as a double, how many taps, nothing, and how far each is from the middle one, up to a pair. Four
+// pixels in a row are one tap in the plane of sums.
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
+  const Constants& c = kConstants.at(of.args);
+  const Margins plane{static_cast<int>(of.h), static_cast<int>(of.w), reach_of(c)};
   std::vector<std::uint32_t> words;
-  for (const auto& [weight, pixels] : groups_of(kConstants.at(of.args))) {
+  for (const auto& [weight, pixels] : groups_of(c)) {
+    std::vector<std::int64_t> taps;
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      const auto [dy, dx] = pixels[i];
+      taps.push_back(std::int64_t{dy} * plane.stride() + dx);
+      if (i + 3 < pixels.size() && pixels[i + 3] == std::pair(dy, dx + 3)) {
+        taps.back() += plane.size();
+        i += 3;
+      }
+    }
     append_doubles(words, {weight});
-    words.push_back(static_cast<std::uint32_t>(pixels.size()));
+    words.push_back(static_cast<std::uint32_t>(taps.size()));
     words.push_back(0);
-    for (const auto& [dy, dx] : pixels)
-      words.push_back((static_cast<std::uint32_t>(dy) << 16) | (static_cast<std::uint32_t>(dx) & 0xFFFFu));
-    if (pixels.size() % 2 != 0) words.push_back(0);
+    for (const std::int64_t tap : taps) words.push_back(static_cast<std::uint32_t>(tap));
+    if (taps.size() % 2 != 0) words.push_back(0);
   }
   return words;
 }
 std::int64_t scratch(const CorruptionShape& of) {
   const Margins plane{static_cast<int>(of.h), static_cast<int>(of.w), reach_of(kConstants.at(of.args))};
-  return (plane.size() + 1) / 2;
+  return plane.size();
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const Constants& c = kConstants.at(args);

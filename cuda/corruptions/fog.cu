@@ -26,20 +26,16 @@ struct Fog {
     const std::uint8_t* bytes = row.bytes;
     const std::int32_t top = team.max(size, std::int32_t{0}, [=](std::int64_t i) { return std::int32_t{bytes[i]}; });
     const double largest = unit_pixel64(static_cast<std::uint8_t>(top)), strength = c.strength;
-    const std::int64_t plane = row.plane();
-    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w), width = side;
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
-    team.each_strip(h, w, [=](int y, int x) {
-      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+    const int width = side;
+    row.map_pixels(team, [=](int y, int x) {
       const double* line = map + std::int64_t{y} * width + x;
-      const std::int64_t at = std::int64_t{y} * w + x;
-      for (int k = 0; k < count; ++k) {
+      return [=](int k, std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
         const double haze = strength * heights.part(line[k]);
-        out[at + k] = same_level((unit_pixel64(red[at + k]) + haze) * largest / (largest + strength));
-        out[plane + at + k] = same_level((unit_pixel64(green[at + k]) + haze) * largest / (largest + strength));
-        out[2 * plane + at + k] = same_level((unit_pixel64(blue[at + k]) + haze) * largest / (largest + strength));
-      }
+        const auto hazy = [=](std::uint8_t byte) {
+          return same_level((unit_pixel64(byte) + haze) * largest / (largest + strength));
+        };
+        return Rgb{hazy(red), hazy(green), hazy(blue)};
+      };
     });
   }
 };

@@ -80,20 +80,14 @@ struct Frost {
         drawn[1] = static_cast<float>(top);
         drawn[2] = static_cast<float>(left);
       });
-    const std::int64_t size = std::int64_t{picture.h} * picture.w, plane = row.plane(), stride = picture.w;
+    const std::int64_t size = std::int64_t{picture.h} * picture.w, stride = picture.w;
     const std::uint8_t* ice = reinterpret_cast<const std::uint8_t*>(constants) + picture.at + top * stride + left;
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
     const FrostWeights mixing = weights;
-    team.each_strip(h, w, [=](int y, int x) {
-      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+    row.map_pixels(team, [=](int y, int x) {
       const std::uint8_t* from = ice + y * stride + x;
-      const std::int64_t at = std::int64_t{y} * w + x;
-      for (int k = 0; k < count; ++k) {
-        out[at + k] = mixing.mix(red[at + k], from[k]);
-        out[plane + at + k] = mixing.mix(green[at + k], from[size + k]);
-        out[2 * plane + at + k] = mixing.mix(blue[at + k], from[2 * size + k]);
-      }
+      return [=](int k, std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
+        return Rgb{mixing.mix(red, from[k]), mixing.mix(green, from[size + k]), mixing.mix(blue, from[2 * size + k])};
+      };
     });
   }
 };

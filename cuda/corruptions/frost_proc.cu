@@ -18,22 +18,15 @@ struct FrostProc {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     auto* const map = reinterpret_cast<double*>(row.scratch);
     const Heights heights = grow_plasma(team, map, side, kDecay, row.draw(stream), row.draws);
-    const std::int64_t plane = row.plane();
-    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w), width = side;
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
+    const int width = side;
     const FrostWeights mixing = weights;
-    team.each_strip(h, w, [=](int y, int x) {
-      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+    row.map_pixels(team, [=](int y, int x) {
       const double* line = map + std::int64_t{y} * width + x;
-      const std::int64_t at = std::int64_t{y} * w + x;
-      for (int k = 0; k < count; ++k) {
+      return [=](int k, std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
         const double slope = 2.0 * heights.part(line[k]) - 1.0, ridge = 1.0 - (slope < 0.0 ? -slope : slope);
         const double ice = 60.0 + 180.0 * (ridge * ridge);
-        out[at + k] = mixing.mix(red[at + k], 0.85 * ice);
-        out[plane + at + k] = mixing.mix(green[at + k], 0.95 * ice);
-        out[2 * plane + at + k] = mixing.mix(blue[at + k], ice);
-      }
+        return Rgb{mixing.mix(red, 0.85 * ice), mixing.mix(green, 0.95 * ice), mixing.mix(blue, ice)};
+      };
     });
   }
 };

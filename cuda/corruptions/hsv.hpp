@@ -6,7 +6,7 @@
 // the same byte.
 namespace assay {
 
-/// change(saturation, value) alters both for every pixel.
+/// change(saturation, value) alters both for every pixel. No branches: g++ works on several pixels at once.
 template <class Team, class F>
 ASSAY_HD void through_hsv(Team& team, const CorruptionRow& row, const F& change) {
   const std::int64_t plane = row.plane();
@@ -17,26 +17,36 @@ ASSAY_HD void through_hsv(Team& team, const CorruptionRow& row, const F& change)
     const double high = red > green ? red : green, low = red < green ? red : green;
     double value = high > blue ? high : blue;
     const double chroma = value - (low < blue ? low : blue);
-    const double divisor = chroma > 0.0 ? chroma : 1.0;
-    double saturation = chroma > 0.0 ? chroma / value : 0.0;
+    double saturation = chroma / (value > 0.0 ? value : 1.0);
     // Of equal largest channels the last one counts.
-    const double first = blue == value ? red : green == value ? blue : green;
-    const double second = blue == value ? green : green == value ? red : blue;
-    const double sector = blue == value ? 4.0 : green == value ? 2.0 : 0.0;
-    double hue = (sector + (first - second) / divisor) / 6.0;
-    hue = hue < 0.0 ? hue + 1.0 : hue;
+    const double of_red = green - blue, of_green = blue - red, of_blue = red - green;
+    double difference = of_red, sector = 0.0;
+    difference = green == value ? of_green : difference;
+    sector = green == value ? 2.0 : sector;
+    difference = blue == value ? of_blue : difference;
+    sector = blue == value ? 4.0 : sector;
+    double hue = (sector + difference / (chroma > 0.0 ? chroma : 1.0)) / 6.0;
+    hue += hue < 0.0 ? 1.0 : 0.0;
     hue = chroma > 0.0 ? hue : 0.0;
 
     change(saturation, value);
     const double sixths = hue * 6.0;
-    const auto side = static_cast<std::int32_t>(sixths);
-    const double rest = sixths - static_cast<double>(side);
+    const double whole = static_cast<double>(static_cast<std::int32_t>(sixths)), rest = sixths - whole;
     const double p = value * (1.0 - saturation), q = value * (1.0 - rest * saturation);
     const double t = value * (1.0 - (1.0 - rest) * saturation);
-    // Sides 0 to 5, and 6 for 0, where a hue just under a whole turn was rounded up.
-    const double r = side == 1 ? q : side == 2 || side == 3 ? p : side == 4 ? t : value;
-    const double g = side == 0 || side == 6 ? t : side == 1 || side == 2 ? value : side == 3 ? q : p;
-    const double b = side == 2 ? t : side == 3 || side == 4 ? value : side == 5 ? q : p;
+    // A hue just under a whole turn may have been rounded up.
+    const double side = whole >= 6.0 ? 0.0 : whole;
+    double r = value, g = t, b = p;
+    r = side >= 1.0 ? q : r;
+    r = side >= 2.0 ? p : r;
+    r = side >= 4.0 ? t : r;
+    r = side >= 5.0 ? value : r;
+    g = side >= 1.0 ? value : g;
+    g = side >= 3.0 ? q : g;
+    g = side >= 4.0 ? p : g;
+    b = side >= 2.0 ? t : b;
+    b = side >= 3.0 ? value : b;
+    b = side >= 5.0 ? q : b;
     out[i] = same_level(r);
     out[plane + i] = same_level(g);
     out[2 * plane + i] = same_level(b);

@@ -180,10 +180,70 @@ ASSAY_HD std::int64_t scratch_floats(std::int64_t h, std::int64_t w) {
   return blocks(h) * blocks(w) + 2 * blocks((h + 1) / 2) * blocks((w + 1) / 2);
 }
 
-/// level(c, y, x) are the image's bytes; store(y, x, r, g, b) gets those that come back. `memory` holds scratch_floats.
-template <class Team, class Level, class Store>
-ASSAY_HD void round_trip(Team& team, int h, int w, const std::uint32_t* tables, float* memory, const Level& level,
-                         const Store& store) {
+/// kStrip pixels of a line that come back.
+template <int kStrip>
+struct Strip {
+  const std::int32_t* luma;
+  std::int32_t blues[kStrip], reds[kStrip];
+
+  ASSAY_HD Rgb operator()(int k) const {
+    const std::int32_t v = byte_of(luma[k] + 128), b = blues[k], r = reds[k];
+    const auto pixel = [](std::int32_t level) { return static_cast<float>(byte_of(level)) / 255.f; };
+    return {pixel(v + ((91881 * r + 32768) >> 16)), pixel(v + ((-22554 * b - 46802 * r + 32768) >> 16)),
+            pixel(v + ((116130 * b + 32768) >> 16))};
+  }
+};
+
+/// What an image has become; its chroma is half as high and as wide.
+struct Decoded {
+  int half_h, half_w;
+  Component y, cb, cr;
+
+  /// Of `line` from pixel x on.
+  template <int kStrip>
+  ASSAY_HD Strip<kStrip> strip(int line, int x) const {
+    Strip<kStrip> strip;
+    strip.luma = y.samples + std::int64_t{line} * y.block_w + x;
+    upsample<kStrip>(cb, line, x, strip.blues);
+    upsample<kStrip>(cr, line, x, strip.reds);
+    return strip;
+  }
+
+ private:
+  template <int kStrip>
+  ASSAY_HD void upsample(const Component& of, int line, int x, std::int32_t* to) const {
+    constexpr int kPairs = (kStrip + 1) / 2;
+    const bool triangular = half_w > 2;
+    const int near = line / 2, beside = line % 2 == 0 ? near - 1 : near + 1;
+    const int far = !triangular ? near : beside < 0 ? 0 : beside < half_h ? beside : half_h - 1;
+    const std::int32_t *own = of.samples + std::int64_t{near} * of.block_w,
+                       *other = of.samples + std::int64_t{far} * of.block_w;
+    const auto mix = [=](int at) { return 3 * byte_of(own[at] + 128) + byte_of(other[at] + 128); };
+    // From the sample before the strip's first one to that behind its last one.
+    const int first = x / 2 - 1, last = half_w - 1;
+    std::int32_t mixed[kPairs + 2];
+    if (first >= 0 && first + kPairs + 1 <= last) {
+      for (int j = 0; j < kPairs + 2; ++j) mixed[j] = mix(first + j);
+    } else {
+      for (int j = 0; j < kPairs + 2; ++j) mixed[j] = mix(first + j < 0 ? 0 : first + j < last ? first + j : last);
+    }
+    for (int j = 0; j < kPairs; ++j) {
+      const std::int32_t here = triangular ? 3 * mixed[j + 1] : 4 * mixed[j + 1];
+      const std::int32_t even = (here + (triangular ? mixed[j] : 0) + 8) >> 4;
+      const std::int32_t odd = (here + (triangular ? mixed[j + 2] : 0) + 7) >> 4;
+      if constexpr (kStrip == 1) {
+        to[0] = (x % 2 == 0 ? even : odd) - 128;
+      } else {
+        to[2 * j] = even - 128;
+        to[2 * j + 1] = odd - 128;
+      }
+    }
+  }
+};
+
+/// level(c, y, x) are the image's bytes. `memory` holds scratch_floats.
+template <class Team, class Level>
+ASSAY_HD Decoded round_trip(Team& team, int h, int w, const std::uint32_t* tables, float* memory, const Level& level) {
   auto* const samples = reinterpret_cast<std::int32_t*>(memory);
   const int half_h = (h + 1) / 2, half_w = (w + 1) / 2;
   const Component y{h, w, whole_blocks(h), whole_blocks(w), samples, tables};
@@ -231,31 +291,7 @@ ASSAY_HD void round_trip(Team& team, int h, int w, const std::uint32_t* tables, 
   transform(team, cb);
   transform(team, cr);
 
-  const bool triangular = half_w > 2;
-  const int chroma_stride = cb.block_w;
-  team.each_strip(h, w, [=](int line, int x) {
-    const int near = line / 2, beside = line % 2 == 0 ? near - 1 : near + 1;
-    const int far = beside < 0 ? 0 : beside < half_h ? beside : half_h - 1;
-    const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
-    const std::int32_t* luma_line = y.samples + std::int64_t{line} * y.block_w;
-    for (int k = 0; k < count; ++k) {
-      const int column = x + k, at = column / 2, next = column % 2 == 0 ? at - 1 : at + 1;
-      const int neighbour = next >= 0 && next < half_w ? next : at;
-      const std::int32_t bias = column % 2 == 0 ? 8 : 7;
-      const auto upsampled = [=](const std::int32_t* plane) {
-        const std::int32_t *own = plane + std::int64_t{near} * chroma_stride,
-                           *other = plane + std::int64_t{far} * chroma_stride;
-        if (!triangular) return byte_of(own[at] + 128);
-        const std::int32_t here = 3 * byte_of(own[at] + 128) + byte_of(other[at] + 128);
-        const std::int32_t there = 3 * byte_of(own[neighbour] + 128) + byte_of(other[neighbour] + 128);
-        return (3 * here + there + bias) >> 4;
-      };
-      const std::int32_t v = byte_of(luma_line[column] + 128), b = upsampled(cb.samples) - 128,
-                         r = upsampled(cr.samples) - 128;
-      store(line, column, byte_of(v + ((91881 * r + 32768) >> 16)),
-            byte_of(v + ((-22554 * b - 46802 * r + 32768) >> 16)), byte_of(v + ((116130 * b + 32768) >> 16)));
-    }
-  });
+  return {half_h, half_w, y, cb, cr};
 }
 
 }  // namespace jpeg

@@ -14,20 +14,15 @@ struct JpegCompression {
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
-    const std::int64_t plane = row.plane();
     const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
-    jpeg::round_trip(
-        team, h, w, tables, row.scratch,
-        [=](int c, int y, int x) {
-          return std::int32_t{(c == 0 ? red : c == 1 ? green : blue)[std::int64_t{y} * w + x]};
-        },
-        [=](int y, int x, std::int32_t r, std::int32_t g, std::int32_t b) {
-          const std::int64_t i = std::int64_t{y} * w + x;
-          out[i] = static_cast<float>(r) / 255.f;
-          out[plane + i] = static_cast<float>(g) / 255.f;
-          out[2 * plane + i] = static_cast<float>(b) / 255.f;
-        });
+    const jpeg::Decoded image = jpeg::round_trip(team, h, w, tables, row.scratch, [=](int c, int y, int x) {
+      return std::int32_t{(c == 0 ? red : c == 1 ? green : blue)[std::int64_t{y} * w + x]};
+    });
+    row.map_pixels(team, [=](int y, int x) {
+      return [strip = image.strip<Team::kStrip>(y, x)](int k, std::uint8_t, std::uint8_t, std::uint8_t) {
+        return strip(k);
+      };
+    });
   }
 };
 

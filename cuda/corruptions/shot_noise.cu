@@ -59,7 +59,9 @@ struct ShotNoise {
   ASSAY_HD std::uint32_t poisson(std::uint32_t level, std::uint32_t m) const {
     const std::uint32_t* thresholds = table + table[2 * level];
     std::uint32_t at = reinterpret_cast<const std::uint16_t*>(table + kHeader)[level * kParts + (m >> 18)];
-    while (thresholds[at] <= m) ++at;  // the last one is 2^24
+    // Seldom is it more than one further on, and an addition is not predicted wrong. The last one is 2^24.
+    at += thresholds[at] <= m ? 1 : 0;
+    while (thresholds[at] <= m) ++at;
     return table[2 * level + 1] + at;
   }
 

@@ -45,7 +45,7 @@ struct Snow {
     const std::int64_t plane = row.plane();
     const MotionPlane motion(h, w, c.motion.radius, row.scratch);
     auto* const field = row.scratch + MotionPlane::floats(h, w, c.motion.radius);
-    float* const layer = field + (plane + 15) / 16 * 16;
+    float *const layer = field + (plane + 15) / 16 * 16, *const turned = field;
 
     float* drawn = row.draws;
     const float degrees = unit_float(row.draw(angle_stream).words(0).v[0]) * 90.f - 135.f;
@@ -57,47 +57,57 @@ struct Snow {
     aim_motion(team, motion, degrees);
     team.sync();
 
-    const Constants constants = c;
+    const double mean = c.mean, sigma = c.sigma, threshold = c.threshold;
+    constexpr int kStrip = Team::kStrip;
     const Position *down = positions, *across = positions + h;
     team.each_strip(h, w, [=](int y, int x) {
-      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+      const int count = kStrip < w - x ? kStrip : w - x;
       const Position& line = down[y];
       const float* upper = field + std::int64_t{line.first} * w;
       const float* lower = upper + (line.first + 1 < h ? w : 0);
       float* to = layer + std::int64_t{y} * w;
-      const auto value = [=](float z) { return constants.mean + constants.sigma * static_cast<double>(z); };
-      for (int k = x; k < x + count; ++k) {
-        const Position& at = across[k];
-        const int next = at.first + 1 < w ? at.first + 1 : at.first;
-        double v = value(upper[at.first]) * line.here * at.here;
-        v += value(upper[next]) * line.here * at.next;
-        v += value(lower[at.first]) * line.next * at.here;
-        v += value(lower[next]) * line.next * at.next;
-        v = v < constants.threshold ? 0.0 : v < 1.0 ? v : 1.0;
+      const int left = across[x].first;
+      // Zoomed in, the strip's pixels lie within as many columns and one more.
+      double above[kStrip + 1], below[kStrip + 1];
+      for (int k = 0; k < kStrip + 1; ++k) {
+        above[k] = (mean + sigma * static_cast<double>(upper[left + k])) * line.here;
+        below[k] = (mean + sigma * static_cast<double>(lower[left + k])) * line.next;
+      }
+      double mixed[kStrip];
+      for (int k = 0; k < count; ++k) {
+        const Position& column = across[x + k];
+        const int at = column.first - left;
+        mixed[k] = above[at] * column.here + above[at + 1] * column.next + below[at] * column.here +
+                   below[at + 1] * column.next;
+      }
+      for (int k = 0; k < count; ++k) {
+        double v = mixed[k] < threshold ? 0.0 : mixed[k];
+        v = v < 1.0 ? v : 1.0;
         v = v > 0.0 ? v : 0.0;
-        to[k] = static_cast<float>(static_cast<std::int32_t>(v * 255.0));
+        to[x + k] = static_cast<float>(static_cast<std::int32_t>(v * 255.0));
       }
     });
     fill_motion(team, motion, [=](int y, int x) { return layer[std::int64_t{y} * w + x]; });
     blur_motion(team, motion, weights, [=](int y, int x, const float* levels, int count) {
-      for (int k = 0; k < count; ++k) layer[std::int64_t{y} * w + x + k] = levels[k];
+      const std::int64_t at = std::int64_t{y} * w + x;
+      for (int k = 0; k < count; ++k) layer[at + k] = levels[k];
+      for (int k = 0; k < count; ++k) turned[plane - 1 - at - k] = levels[k];
     });
     team.sync();
 
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
     const auto share = static_cast<float>(c.share), rest = static_cast<float>(1.0 - c.share);
-    team.each(plane, [=](std::int64_t i) {
-      const float r = unit_pixel(red[i]), g = unit_pixel(green[i]), b = unit_pixel(blue[i]);
-      const float pale = (r * 0.299f + g * 0.587f + b * 0.114f) * 1.5f + 0.5f;
-      const double here = static_cast<double>(layer[i]) / 255.0,
-                   turned = static_cast<double>(layer[plane - 1 - i]) / 255.0;
-      const auto lit = [=](float v) {
-        return same_level(static_cast<double>(share * v + rest * (v > pale ? v : pale)) + here + turned);
+    row.map_pixels(team, [=](int y, int x) {
+      const std::int64_t at = std::int64_t{y} * w + x;
+      const float *flakes = layer + at, *others = turned + at;
+      return [=](int k, std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
+        const float r = unit_pixel(red), g = unit_pixel(green), b = unit_pixel(blue);
+        const float pale = (r * 0.299f + g * 0.587f + b * 0.114f) * 1.5f + 0.5f;
+        const double here = static_cast<double>(flakes[k]) / 255.0, there = static_cast<double>(others[k]) / 255.0;
+        const auto lit = [=](float v) {
+          return same_level(static_cast<double>(share * v + rest * (v > pale ? v : pale)) + here + there);
+        };
+        return Rgb{lit(r), lit(g), lit(b)};
       };
-      out[i] = lit(r);
-      out[plane + i] = lit(g);
-      out[2 * plane + i] = lit(b);
     });
   }
 };

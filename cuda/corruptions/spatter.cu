@@ -98,7 +98,7 @@ struct Water {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
     const SmoothPlane smoothed(h, w, liquid.radius, reinterpret_cast<double*>(row.scratch));
-    const std::int64_t plane = row.plane(), words = Framed::words(h, w);
+    const std::int64_t words = Framed::words(h, w);
     auto* const memory = reinterpret_cast<std::int32_t*>(row.scratch + 2 * SmoothPlane::doubles(h, w, liquid.radius));
     const Framed levels{h, w, memory}, one{h, w, memory + words}, other{h, w, memory + 2 * words};
     layer.fill(team, row, smoothed, reinterpret_cast<float*>(other.first));
@@ -117,19 +117,16 @@ struct Water {
       for (int x = 0; x < w; ++x) largest = level[x] * shade[x] > largest ? level[x] * shade[x] : largest;
       return largest;
     });
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
-    float* out = row.out;
     const float full = strength, largest = static_cast<float>(most);
-    team.each_strip(h, w, [=](int y, int x) {
-      const int count = Team::kStrip < w - x ? Team::kStrip : w - x;
+    row.map_pixels(team, [=](int y, int x) {
       const std::int32_t *level = levels.line(y) + x, *shade = one.line(y) + x;
-      const std::int64_t at = std::int64_t{y} * w + x;
-      for (int k = 0; k < count; ++k) {
+      return [=](int k, std::uint8_t red, std::uint8_t green, std::uint8_t blue) {
         const float cover = static_cast<float>(level[k] * shade[k]) / largest * full;
-        out[at + k] = clamp01(unit_pixel(red[at + k]) + cover * unit_pixel(175));
-        out[plane + at + k] = clamp01(unit_pixel(green[at + k]) + cover * unit_pixel(238));
-        out[2 * plane + at + k] = clamp01(unit_pixel(blue[at + k]) + cover * unit_pixel(238));
-      }
+        const auto wet = [=](std::uint8_t byte, std::uint8_t water) {
+          return clamp01(unit_pixel(byte) + cover * unit_pixel(water));
+        };
+        return Rgb{wet(red, 175), wet(green, 238), wet(blue, 238)};
+      };
     });
   }
 };
