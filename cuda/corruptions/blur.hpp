@@ -21,6 +21,18 @@ ASSAY_HD int at_edge(Edge edge, int i, int n) {
   return at < n ? at : period - again - at;
 }
 
+/// f(k, column) for the kStrip pixels from x on of a line that has `margin` more than its w columns at both ends: the
+/// column that is seen there.
+template <int kStrip, class F>
+ASSAY_HD void each_column(Edge edge, int x, int w, int margin, const F& f) {
+  const int first = x - margin, count = kStrip < w + margin - first ? kStrip : w + margin - first;
+  const int left = first < 0 ? (-first < count ? -first : count) : 0;
+  const int right = w - first < count ? (w - first > left ? w - first : left) : count;
+  for (int k = 0; k < left; ++k) f(k, at_edge(edge, first + k, w));
+  for (int k = left; k < right; ++k) f(k, first + k);
+  for (int k = right; k < count; ++k) f(k, at_edge(edge, first + k, w));
+}
+
 /// Doubles as pairs of words of a corruption's constants.
 inline void append_doubles(std::vector<std::uint32_t>& words, const std::vector<double>& values) {
   for (const double value : values) {

@@ -19,6 +19,9 @@ constexpr Severities<Constants> kConstants = {{{3, .1}, {4, .5}, {6, .5}, {8, .5
 /// The kernel's pixels, as far as they can be felt in a double, by weight. A group has so few that their sum is a
 /// 16-bit number.
 constexpr int kMostTaps = 256;
+/// Weights that differ by less than this factor, by roundings, count as their mean: on an image of one level nothing
+/// changes, elsewhere less than 10^-7.
+constexpr float kSame = 1.000001f;
 using Groups = std::vector<std::pair<double, std::vector<std::pair<int, int>>>>;
 
 Groups groups_of(const Constants& c) {
@@ -69,12 +72,23 @@ Groups groups_of(const Constants& c) {
       if (const float weight = at(disk, y, x); weight > 1e-14f * largest)
         by_weight[weight].emplace_back(y - reach, x - reach);
   Groups groups;
-  for (const auto& [weight, pixels] : by_weight)
+  for (auto next = by_weight.begin(); next != by_weight.end();) {
+    const float least = next->first;
+    std::vector<std::pair<int, int>> pixels;
+    double total_weight = 0;
+    for (; next != by_weight.end() && next->first <= least * kSame; ++next) {
+      total_weight += static_cast<double>(next->first) * static_cast<double>(next->second.size());
+      pixels.insert(pixels.end(), next->second.begin(), next->second.end());
+    }
+    std::sort(pixels.begin(), pixels.end());
+    const double weight = total_weight / static_cast<double>(pixels.size());
     for (std::size_t first = 0; first < pixels.size(); first += kMostTaps) {
       const auto begin = pixels.begin() + static_cast<std::ptrdiff_t>(first);
       const auto count = static_cast<std::ptrdiff_t>(std::min<std::size_t>(kMostTaps, pixels.size() - first));
-      groups.push_back({static_cast<double>(weight), {begin, begin + count}});
+      groups.push_back({weight, {begin, begin + count}});
     }
+  }
+  if (groups.size() % 2 != 0) groups.push_back({0.0, {}});
   return groups;
 }
 int reach_of(const Constants& c) {
@@ -94,7 +108,7 @@ struct Margins {
 
 struct DefocusBlur {
   const std::uint32_t* groups;  ///< see constants()
-  int count, reach;
+  int pairs, reach;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
@@ -109,11 +123,7 @@ struct DefocusBlur {
       team.each_strip(h + 2 * margin, wide, [=](int y, int x) {
         const std::uint8_t* line = bytes + std::int64_t{at_edge(Edge::reflect_101, y - margin, h)} * w;
         std::uint16_t* to = levels + std::int64_t{y} * stride + x;
-        if (x >= margin && x + kStrip <= margin + w) {
-          for (int k = 0; k < kStrip; ++k) to[k] = line[x - margin + k];
-        } else {
-          for (int k = 0; k < kStrip && x + k < wide; ++k) to[k] = line[at_edge(Edge::reflect_101, x - margin + k, w)];
-        }
+        each_column<kStrip>(Edge::reflect_101, x, w, margin, [=](int k, int column) { to[k] = line[column]; });
       });
       team.sync();
       std::uint16_t* const fours = levels + plane.size();
@@ -130,19 +140,26 @@ struct DefocusBlur {
         for (int k = 0; k < kStrip; ++k) total[k] = 0.0;
         const std::uint16_t* middle = levels + std::int64_t{y + margin} * stride + margin + x;
         const std::uint32_t* group = blur.groups;
-        for (int g = 0; g < blur.count; ++g) {
-          const double weight = *doubles_at(group);
-          const auto taps = static_cast<int>(group[2]);
-          const auto* offsets = reinterpret_cast<const std::int32_t*>(group + 4);
-          std::uint16_t sum[kStrip];
+        const auto add = [=](const std::uint32_t* of, std::uint16_t* sum) {
+          const auto taps = static_cast<int>(of[2]);
+          const auto* offsets = reinterpret_cast<const std::int32_t*>(of + 4);
           for (int k = 0; k < kStrip; ++k) sum[k] = 0;
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC unroll 4
+#endif
           for (int t = 0; t < taps; ++t) {
             const std::uint16_t* from = middle + offsets[t];
             for (int k = 0; k < kStrip; ++k) sum[k] = static_cast<std::uint16_t>(sum[k] + from[k]);
           }
-          for (int k = 0; k < kStrip; ++k) total[k] += weight * static_cast<double>(sum[k]);
-          group += 4 + (taps + 1) / 2 * 2;
+          return of + 4 + (taps + 1) / 2 * 2;
+        };
+        for (int pair = 0; pair < blur.pairs; ++pair) {
+          std::uint16_t one[kStrip], other[kStrip];
+          const std::uint32_t* second = add(group, one);
+          const double weight = *doubles_at(group), rest = *doubles_at(second);
+          group = add(second, other);
+          for (int k = 0; k < kStrip; ++k)
+            total[k] += weight * static_cast<double>(one[k]) + rest * static_cast<double>(other[k]);
         }
         float blurred[kStrip];
         for (int k = 0; k < kStrip; ++k) blurred[k] = same_level(total[k] / 255.0);
@@ -183,7 +200,7 @@ std::int64_t scratch(const CorruptionShape& of) {
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const Constants& c = kConstants.at(args);
-  launch_corruption(exec, DefocusBlur{batch.constants, static_cast<int>(groups_of(c).size()), reach_of(c)}, batch);
+  launch_corruption(exec, DefocusBlur{batch.constants, static_cast<int>(groups_of(c).size() / 2), reach_of(c)}, batch);
 }
 ASSAY_CORRUPTION("defocus_blur", "blurs with a disk", {}, apply, constants, scratch);
 

@@ -32,6 +32,41 @@ ASSAY_HD std::int32_t nearest(double v) {
   return static_cast<std::int32_t>((v + 6755399441055744.0) - 6755399441055744.0);
 }
 
+/// The four pixels around the points of a strip. Rows of one array: arrays by name would not stay in registers.
+template <int kStrip>
+struct Corners {
+  int at[4][kStrip];
+
+  /// Of the points right of and below pixel (left[k], top[k]).
+  ASSAY_HD void find(Edge edge, const int* left, const int* top, int count, int h, int w) {
+    int inside = 1;
+    for (int k = 0; k < kStrip; ++k)
+      inside &= (left[k] >= 0 ? 1 : 0) & (left[k] < w - 1 ? 1 : 0) & (top[k] >= 0 ? 1 : 0) & (top[k] < h - 1 ? 1 : 0);
+    if (inside != 0) {
+      for (int k = 0; k < kStrip; ++k) {
+        const int first = top[k] * w + left[k];
+        at[0][k] = first;
+        at[1][k] = first + 1;
+        at[2][k] = first + w;
+        at[3][k] = first + w + 1;
+      }
+      return;
+    }
+    for (int k = 0; k < count; ++k) {
+      const int x0 = at_edge(edge, left[k], w), x1 = at_edge(edge, left[k] + 1, w);
+      const int y0 = at_edge(edge, top[k], h) * w, y1 = at_edge(edge, top[k] + 1, h) * w;
+      at[0][k] = y0 + x0;
+      at[1][k] = y0 + x1;
+      at[2][k] = y1 + x0;
+      at[3][k] = y1 + x1;
+    }
+  }
+  ASSAY_HD void read(const float* plane, int count, float (&values)[4][kStrip]) const {
+    for (int corner = 0; corner < 4; ++corner)
+      for (int k = 0; k < count; ++k) values[corner][k] = plane[at[corner][k]];
+  }
+};
+
 /// From a point of the output to one of the image: x' = xx x + xy y + x0, and so for y'.
 struct Affine {
   double xx, xy, x0, yx, yy, y0;
@@ -56,61 +91,101 @@ struct Affine {
   }
 };
 
-/// A kernel that reaches over the whole side, mirrored edges and all: how much of pixel j goes into pixel i. Rows of
-/// `stride`, 0 past n.
+/// A kernel that reaches over the whole side, mirrored edges and all. It is the same from either end, so pixels i and
+/// n - 1 - i become even + odd and even - odd: how much of the sums x[j] + x[n - 1 - j] goes into the even parts of the
+/// first half (with a middle one), and then of the differences into the odd ones. Rows of `stride` for each j.
 std::vector<double> folded(const std::vector<double>& taps, int n, int stride) {
-  std::vector<double> matrix(static_cast<std::size_t>(n) * static_cast<std::size_t>(stride));
-  const int radius = static_cast<int>(taps.size()) - 1;
-  for (int i = 0; i < n; ++i) {
-    double* row = matrix.data() + std::ptrdiff_t{i} * stride;
+  const int half = (n + 1) / 2, radius = static_cast<int>(taps.size()) - 1;
+  std::vector<double> both(2 * static_cast<std::size_t>(half) * static_cast<std::size_t>(stride)), row;
+  for (int i = 0; i < half; ++i) {
+    row.assign(static_cast<std::size_t>(n), 0.0);
     for (int j = -radius; j <= radius; ++j)
-      row[at_edge(Edge::reflect, i + j, n)] += taps[static_cast<std::size_t>(j < 0 ? -j : j)];
+      row[static_cast<std::size_t>(at_edge(Edge::reflect, i + j, n))] += taps[static_cast<std::size_t>(j < 0 ? -j : j)];
+    double *even = both.data() + i, *odd = even + std::ptrdiff_t{half} * stride;
+    for (int j = 0; j < half; ++j) {
+      const double here = row[static_cast<std::size_t>(j)], there = row[static_cast<std::size_t>(n - 1 - j)];
+      const bool middle = j == n - 1 - j;
+      even[std::ptrdiff_t{j} * stride] = middle ? here : 0.5 * (here + there);
+      odd[std::ptrdiff_t{j} * stride] = middle ? 0.0 : 0.5 * (here - there);
+    }
   }
-  return matrix;
+  return both;
+}
+/// A value and its mirror image become their sum and their difference.
+ASSAY_HD void fold_pair(double* first, double* last) {
+  const double here = *first, there = *last;
+  *first = here + there;
+  *last = here - there;
 }
 /// Whether that takes fewer additions.
 bool is_folded(const CorruptionShape& of) {
   return gaussian_radius(kConstants.at(of.args).sigma, kTruncate) > (of.h < of.w ? of.h : of.w);
 }
 
-/// As smooth, by the matrices of both axes; they are symmetric.
+/// As smooth, by what `folded` gives for the lines of h and of w pixels; what it stores is visible to all afterwards.
 template <class Team, class Store>
 ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* down, const double* across,
                             const Store& store) {
   constexpr int kStrip = Team::kStrip;
   const int h = plane.h, w = plane.w, stride = plane.stride(), wide = plane.wide_stride();
-  const double* in = plane.in;
-  double* between = plane.between;
+  const int half_h = (h + 1) / 2, half_w = (w + 1) / 2;
+  double *in = plane.in, *between = plane.between;
   team.sync();
-  team.each_strip(h, w, [=](int y, int x) {
-    double sum[kStrip];
-    for (int k = 0; k < kStrip; ++k) sum[k] = 0.0;
-    for (int j = 0; j < h; ++j) {
-      const double* line = in + std::int64_t{j} * stride + x;
-      const double weight = down[y * h + j];
-      for (int k = 0; k < kStrip; ++k) sum[k] += line[k] * weight;
-    }
-    double* out = between + std::int64_t{y} * wide + x;
-    for (int k = 0; k < kStrip; ++k) out[k] = sum[k];
+  team.each_strip(h / 2, w, [=](int y, int x) {
+    double *upper = in + std::int64_t{y} * stride + x, *lower = in + std::int64_t{h - 1 - y} * stride + x;
+    for (int k = 0; k < kStrip; ++k) fold_pair(upper + k, lower + k);
   });
   team.sync();
-  team.each_strip(h, w, [=](int y, int x) {
-    double sum[kStrip];
-    for (int k = 0; k < kStrip; ++k) sum[k] = 0.0;
-    for (int j = 0; j < w; ++j) {
-      const double* weights = across + std::int64_t{j} * stride + x;
-      const double value = between[std::int64_t{y} * wide + j];
-      for (int k = 0; k < kStrip; ++k) sum[k] += weights[k] * value;
+  team.each_strip(half_h, w, [=](int y, int x) {
+    double even[kStrip], odd[kStrip];
+    for (int k = 0; k < kStrip; ++k) even[k] = odd[k] = 0.0;
+    const double *to_even = down + y, *to_odd = to_even + half_h * half_h;
+    for (int j = 0; j < half_h; ++j) {
+      const double *line = in + std::int64_t{j} * stride + x, weight = to_even[j * half_h];
+      for (int k = 0; k < kStrip; ++k) even[k] += line[k] * weight;
     }
-    store(y, x, sum, kStrip < w - x ? kStrip : w - x);
+    for (int j = 0; j < h / 2; ++j) {
+      const double *line = in + std::int64_t{h - 1 - j} * stride + x, weight = to_odd[j * half_h];
+      for (int k = 0; k < kStrip; ++k) odd[k] += line[k] * weight;
+    }
+    double *upper = between + std::int64_t{y} * wide + x, *lower = between + std::int64_t{h - 1 - y} * wide + x;
+    for (int k = 0; k < kStrip; ++k) upper[k] = even[k] + odd[k];
+    for (int k = 0; k < kStrip; ++k) lower[k] = even[k] - odd[k];
   });
+  team.sync();
+  team.each_strip(h, w / 2, [=](int y, int x) {
+    double* line = between + std::int64_t{y} * wide;
+    for (int k = x; k < x + kStrip && k < w / 2; ++k) fold_pair(line + k, line + w - 1 - k);
+  });
+  team.sync();
+  team.each_strip(h, half_w, [=](int y, int x) {
+    double even[kStrip], odd[kStrip];
+    for (int k = 0; k < kStrip; ++k) even[k] = odd[k] = 0.0;
+    const double* line = between + std::int64_t{y} * wide;
+    const double *to_even = across + x, *to_odd = to_even + std::int64_t{half_w} * stride;
+    for (int j = 0; j < half_w; ++j) {
+      const double *weights = to_even + std::int64_t{j} * stride, value = line[j];
+      for (int k = 0; k < kStrip; ++k) even[k] += weights[k] * value;
+    }
+    for (int j = 0; j < w / 2; ++j) {
+      const double *weights = to_odd + std::int64_t{j} * stride, value = line[w - 1 - j];
+      for (int k = 0; k < kStrip; ++k) odd[k] += weights[k] * value;
+    }
+    const int count = kStrip < half_w - x ? kStrip : half_w - x;
+    double left[kStrip], right[kStrip];
+    for (int k = 0; k < kStrip; ++k) left[k] = even[k] + odd[k];
+    for (int k = 0; k < count; ++k) right[count - 1 - k] = even[k] - odd[k];
+    store(y, x, left, count);
+    store(y, w - x - count, right, count);
+  });
+  team.sync();
 }
 
 template <bool kFolded>
 struct ElasticTransform {
   [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
-  Taps kernel;  ///< where it is folded, both matrices, and radius 0
+  Taps kernel;  ///< where it is folded, the matrices of both axes, and radius 0
   std::uint32_t corner_stream, x_stream, y_stream;
 
   /// What the field of an axis begins with: uniform in [-1, 1).
@@ -143,29 +218,38 @@ struct ElasticTransform {
       });
     for (int axis = 0; axis < 2; ++axis) row.record(team, 6 + axis * plane, plane, displacements(row, axis));
     const Affine back = Affine::undoing(h, w, jitter);
-    const std::uint8_t *red = row.channel(0), *green = row.channel(1), *blue = row.channel(2);
+    constexpr int kStrip = Team::kStrip;
+    float* const out = row.out;
+    row.map_quads(team, [](std::int64_t, const Quad<std::uint8_t>& bytes) {
+      Quad<float> pixels;
+      for (int k = 0; k < 4; ++k) pixels.v[k] = unit_pixel(bytes.v[k]);
+      return pixels;
+    });
+    team.sync();
     team.each_strip(h, w, [=](int y, int x) {
+      const int count = kStrip < w - x ? kStrip : w - x;
       const std::int32_t line_x = nearest((back.xy * y + back.x0) * 1024.0) + 16;
       const std::int32_t line_y = nearest((back.yy * y + back.y0) * 1024.0) + 16;
-      const int end = x + Team::kStrip < w ? x + Team::kStrip : w;
-      for (int k = x; k < end; ++k) {
-        const std::int32_t at_x = (line_x + nearest(back.xx * k * 1024.0)) >> 5;
-        const std::int32_t at_y = (line_y + nearest(back.yx * k * 1024.0)) >> 5;
-        const float part_x = static_cast<float>(at_x & 31) / 32.f, part_y = static_cast<float>(at_y & 31) / 32.f;
-        const int left = at_edge(Edge::reflect_101, at_x >> 5, w),
-                  right = at_edge(Edge::reflect_101, (at_x >> 5) + 1, w);
-        const int top = at_edge(Edge::reflect_101, at_y >> 5, h) * w;
-        const int bottom = at_edge(Edge::reflect_101, (at_y >> 5) + 1, h) * w;
-        const float w00 = (1.f - part_y) * (1.f - part_x), w01 = (1.f - part_y) * part_x;
-        const float w10 = part_y * (1.f - part_x), w11 = part_y * part_x;
-        const auto read = [=](const std::uint8_t* bytes) {
-          return unit_pixel(bytes[top + left]) * w00 + unit_pixel(bytes[top + right]) * w01 +
-                 unit_pixel(bytes[bottom + left]) * w10 + unit_pixel(bytes[bottom + right]) * w11;
-        };
-        const std::int64_t i = std::int64_t{y} * w + k;
-        warped[i] = read(red);
-        warped[plane + i] = read(green);
-        warped[2 * plane + i] = read(blue);
+      int left[kStrip], top[kStrip];
+      float part_x[kStrip], part_y[kStrip];
+      for (int k = 0; k < kStrip; ++k) {
+        const std::int32_t at_x = (line_x + nearest(back.xx * (x + k) * 1024.0)) >> 5;
+        const std::int32_t at_y = (line_y + nearest(back.yx * (x + k) * 1024.0)) >> 5;
+        left[k] = at_x >> 5;
+        top[k] = at_y >> 5;
+        part_x[k] = static_cast<float>(at_x & 31) / 32.f;
+        part_y[k] = static_cast<float>(at_y & 31) / 32.f;
+      }
+      Corners<kStrip> corners;
+      corners.find(Edge::reflect_101, left, top, count, h, w);
+      for (int channel = 0; channel < 3; ++channel) {
+        float v[4][kStrip], mixed[kStrip];
+        corners.read(out + channel * plane, count, v);
+        for (int k = 0; k < kStrip; ++k)
+          mixed[k] = v[0][k] * ((1.f - part_y[k]) * (1.f - part_x[k])) + v[1][k] * ((1.f - part_y[k]) * part_x[k]) +
+                     v[2][k] * (part_y[k] * (1.f - part_x[k])) + v[3][k] * (part_y[k] * part_x[k]);
+        float* to = warped + channel * plane + std::int64_t{y} * w + x;
+        for (int k = 0; k < count; ++k) to[k] = mixed[k];
       }
     });
 
@@ -179,29 +263,39 @@ struct ElasticTransform {
         for (int k = 0; k < count; ++k) field[std::int64_t{y} * w + x + k] = static_cast<float>(sum[k] * alpha);
       };
       if constexpr (kFolded)
-        smooth_folded(team, smoothed, kernel.taps, kernel.taps + std::int64_t{h} * h, store);
+        smooth_folded(team, smoothed, kernel.taps, kernel.taps + 2 * std::int64_t{(h + 1) / 2} * ((h + 1) / 2), store);
       else
         smooth(team, smoothed, kernel, Edge::reflect, store);
     }
-    float* out = row.out;
     team.each_strip(h, w, [=](int y, int x) {
-      const int end = x + Team::kStrip < w ? x + Team::kStrip : w;
-      for (int k = x; k < end; ++k) {
-        const std::int64_t i = std::int64_t{y} * w + k;
-        const double to_x = k + static_cast<double>(fields[i]), to_y = y + static_cast<double>(fields[plane + i]);
+      const int count = kStrip < w - x ? kStrip : w - x;
+      const std::int64_t i = std::int64_t{y} * w + x;
+      float by_x[kStrip] = {}, by_y[kStrip] = {};
+      for (int k = 0; k < count; ++k) by_x[k] = fields[i + k];
+      for (int k = 0; k < count; ++k) by_y[k] = fields[plane + i + k];
+      int left[kStrip], top[kStrip];
+      double part_x[kStrip], part_y[kStrip];
+      for (int k = 0; k < kStrip; ++k) {
+        const double to_x = x + k + static_cast<double>(by_x[k]), to_y = y + static_cast<double>(by_y[k]);
         // Floors: displacements are far smaller than this.
-        const int left = static_cast<int>(to_x + 65536.0) - 65536, top = static_cast<int>(to_y + 65536.0) - 65536;
-        const double part_x = to_x - left, part_y = to_y - top;
-        const int x0 = at_edge(Edge::reflect, left, w), x1 = at_edge(Edge::reflect, left + 1, w);
-        const int y0 = at_edge(Edge::reflect, top, h) * w, y1 = at_edge(Edge::reflect, top + 1, h) * w;
-        for (int channel = 0; channel < 3; ++channel) {
-          const float* from = warped + channel * plane;
-          double v = static_cast<double>(from[y0 + x0]) * (1.0 - part_y) * (1.0 - part_x);
-          v += static_cast<double>(from[y0 + x1]) * (1.0 - part_y) * part_x;
-          v += static_cast<double>(from[y1 + x0]) * part_y * (1.0 - part_x);
-          v += static_cast<double>(from[y1 + x1]) * part_y * part_x;
-          out[channel * plane + i] = clamp01(static_cast<float>(v));
+        left[k] = static_cast<int>(to_x + 65536.0) - 65536;
+        top[k] = static_cast<int>(to_y + 65536.0) - 65536;
+        part_x[k] = to_x - left[k];
+        part_y[k] = to_y - top[k];
+      }
+      Corners<kStrip> corners;
+      corners.find(Edge::reflect, left, top, count, h, w);
+      for (int channel = 0; channel < 3; ++channel) {
+        float v[4][kStrip], moved[kStrip];
+        corners.read(warped + channel * plane, count, v);
+        for (int k = 0; k < kStrip; ++k) {
+          double sum = static_cast<double>(v[0][k]) * (1.0 - part_y[k]) * (1.0 - part_x[k]);
+          sum += static_cast<double>(v[1][k]) * (1.0 - part_y[k]) * part_x[k];
+          sum += static_cast<double>(v[2][k]) * part_y[k] * (1.0 - part_x[k]);
+          sum += static_cast<double>(v[3][k]) * part_y[k] * part_x[k];
+          moved[k] = clamp01(static_cast<float>(sum));
         }
+        for (int k = 0; k < count; ++k) out[channel * plane + i + k] = moved[k];
       }
     });
   }
@@ -216,7 +310,7 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
     return words;
   }
   const auto h = static_cast<int>(of.h), w = static_cast<int>(of.w);
-  append_doubles(words, folded(taps, h, h));
+  append_doubles(words, folded(taps, h, (h + 1) / 2));
   append_doubles(words, folded(taps, w, SmoothPlane::line(w)));
   return words;
 }

@@ -61,19 +61,14 @@ ASSAY_HD void aim_motion(Team& team, const MotionPlane& plane, float degrees) {
 /// Fills the plane from level(y, x), a byte's number; barriers stand before and after.
 template <class Team, class F>
 ASSAY_HD void fill_motion(Team& team, const MotionPlane& plane, const F& level) {
-  constexpr int kStrip = Team::kStrip;
   const int h = plane.h, w = plane.w, margin = plane.margin(), stride = plane.stride(), wide = w + 2 * margin;
   float* levels = plane.levels;
   team.sync();
   team.each_strip(h + 2 * margin, wide, [=](int y, int x) {
     const int from = at_edge(Edge::nearest, y - margin, h);
     float* to = levels + std::int64_t{y} * stride + x;
-    if (x >= margin && x + kStrip <= margin + w) {
-      for (int k = 0; k < kStrip; ++k) to[k] = static_cast<float>(level(from, x - margin + k));
-    } else {
-      for (int k = 0; k < kStrip && x + k < wide; ++k)
-        to[k] = static_cast<float>(level(from, at_edge(Edge::nearest, x - margin + k, w)));
-    }
+    each_column<Team::kStrip>(Edge::nearest, x, w, margin,
+                              [=](int k, int column) { to[k] = static_cast<float>(level(from, column)); });
   });
   team.sync();
 }

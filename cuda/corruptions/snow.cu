@@ -36,7 +36,7 @@ struct Snow {
   [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Constants c;
   const double* weights;
-  const Position* positions;  ///< h, then w
+  const std::uint32_t* axes;  ///< of h pixels, then of w
   std::uint32_t normal_stream, angle_stream;
 
   template <class Team>
@@ -59,32 +59,27 @@ struct Snow {
 
     const double mean = c.mean, sigma = c.sigma, threshold = c.threshold;
     constexpr int kStrip = Team::kStrip;
-    const Position *down = positions, *across = positions + h;
+    const ZoomAxis down(axes, h), across(axes + ZoomAxis::words(h), w);
     team.each_strip(h, w, [=](int y, int x) {
       const int count = kStrip < w - x ? kStrip : w - x;
-      const Position& line = down[y];
-      const float* upper = field + std::int64_t{line.first} * w;
-      const float* lower = upper + (line.first + 1 < h ? w : 0);
-      float* to = layer + std::int64_t{y} * w;
-      const int left = across[x].first;
-      // Zoomed in, the strip's pixels lie within as many columns and one more.
-      double above[kStrip + 1], below[kStrip + 1];
-      for (int k = 0; k < kStrip + 1; ++k) {
-        above[k] = (mean + sigma * static_cast<double>(upper[left + k])) * line.here;
-        below[k] = (mean + sigma * static_cast<double>(lower[left + k])) * line.next;
-      }
-      double mixed[kStrip];
-      for (int k = 0; k < count; ++k) {
-        const Position& column = across[x + k];
-        const int at = column.first - left;
-        mixed[k] = above[at] * column.here + above[at + 1] * column.next + below[at] * column.here +
-                   below[at + 1] * column.next;
-      }
+      const double here = down.here[y], next = down.next[y];
+      const int top = down.first[y], left = across.first[x];
+      const float *upper = field + std::int64_t{top} * w + left, *lower = upper + (top + 1 < h ? w : 0);
+      double above[kStrip + 1], below[kStrip + 1], mixed[kStrip];
+      for (int k = 0; k < kStrip + 1; ++k) above[k] = (mean + sigma * static_cast<double>(upper[k])) * here;
+      for (int k = 0; k < kStrip + 1; ++k) below[k] = (mean + sigma * static_cast<double>(lower[k])) * next;
+      across.template across<kStrip>(x, above, [&](int k, double pixel, double other, double weight, double rest) {
+        mixed[k] = pixel * weight + other * rest;
+      });
+      across.template across<kStrip>(x, below, [&](int k, double pixel, double other, double weight, double rest) {
+        mixed[k] = mixed[k] + pixel * weight + other * rest;
+      });
+      float* to = layer + std::int64_t{y} * w + x;
       for (int k = 0; k < count; ++k) {
         double v = mixed[k] < threshold ? 0.0 : mixed[k];
         v = v < 1.0 ? v : 1.0;
         v = v > 0.0 ? v : 0.0;
-        to[x + k] = static_cast<float>(static_cast<std::int32_t>(v * 255.0));
+        to[k] = static_cast<float>(static_cast<std::int32_t>(v * 255.0));
       }
     });
     fill_motion(team, motion, [=](int y, int x) { return layer[std::int64_t{y} * w + x]; });
@@ -116,7 +111,7 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   const Constants& c = kConstants.at(of.args);
   std::vector<std::uint32_t> words;
   append_motion_weights(words, c.motion);
-  append_positions(words, of, c.zoom);
+  append_zoom(words, of, c.zoom);
   return words;
 }
 std::int64_t scratch(const CorruptionShape& of) {
@@ -130,12 +125,11 @@ std::vector<std::int64_t> one(const CorruptionShape&) {
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const Constants& c = kConstants.at(args);
-  launch_corruption(
-      exec,
-      Snow{c, doubles_at(batch.constants), reinterpret_cast<const Position*>(batch.constants + table_words(c.motion)),
-           stream_id("corruption", "snow", args.severity, -1, "normal"),
-           stream_id("corruption", "snow", args.severity, -1, "angle")},
-      batch);
+  launch_corruption(exec,
+                    Snow{c, doubles_at(batch.constants), batch.constants + table_words(c.motion),
+                         stream_id("corruption", "snow", args.severity, -1, "normal"),
+                         stream_id("corruption", "snow", args.severity, -1, "angle")},
+                    batch);
 }
 ASSAY_CORRUPTION("snow", "lets snow fall at a random angle", {{"normal", plane_shape}, {"angle", one}}, apply,
                  constants, scratch);

@@ -8,20 +8,49 @@
 // scipy.ndimage.zoom of order 1 (corners on corners) of a centred crop, its surplus trimmed at both sides.
 namespace assay {
 
-/// Where an output's position lies on an axis: between the pixels `first` and `first + 1`, with these weights. Both are
-/// 0 where scipy finds it past the end, by a rounding, and takes its constant 0.
-struct Position {
-  double here, next;
-  std::int32_t first, unused;
+/// Where each output lies on an axis: between the pixels `first` and `first + 1`, with these weights. Both are 0 where
+/// scipy finds it past the end, by a rounding, and takes its constant 0.
+struct ZoomAxis {
+  const double *here, *next;
+  const std::int32_t* first;
+
+  /// As append_zoom makes it: lines of whole strips, one after the other.
+  ASSAY_HD ZoomAxis(const std::uint32_t* words, int n)
+      : here(doubles_at(words)),
+        next(here + SmoothPlane::line(n)),
+        first(reinterpret_cast<const std::int32_t*>(next + SmoothPlane::line(n))) {}
+  ASSAY_HD static std::int64_t words(int n) { return 5 * std::int64_t{SmoothPlane::line(n)}; }
+
+  /// The strip from x on of a line, zoomed in: its pixels lie within as many columns, and one more, of
+  /// `line`, which begins at first[x]. mixed[k] = f(the pixel there, the next one, their weights).
+  template <int kStrip, class F>
+  ASSAY_HD void across(int x, const double* line, const F& f) const {
+    const std::int32_t* columns = first + x;
+    const std::int32_t left = columns[0];
+    double pairs[2 * kStrip];
+    for (int k = 0; k < kStrip; ++k) {
+      const double* pair = line + (columns[k] - left);
+      pairs[2 * k] = pair[0];
+      pairs[2 * k + 1] = pair[1];
+    }
+    const double *weights = here + x, *others = next + x;
+    for (int k = 0; k < kStrip; ++k) f(k, pairs[2 * k], pairs[2 * k + 1], weights[k], others[k]);
+  }
 };
 
-inline std::vector<Position> positions(int n, double factor) {
+inline void append_zoom(std::vector<std::uint32_t>& words, int n, double factor) {
   const int crop = static_cast<int>(std::ceil(n / factor)), top = (n - crop) / 2;
   const int zoomed = static_cast<int>(std::nearbyint(crop * factor)), trim = (zoomed - n) / 2;
   const double scale = zoomed > 1 ? static_cast<double>(crop - 1) / (zoomed - 1) : 1.0;
-  std::vector<Position> all;
-  for (int i = 0; i < n; ++i) {
-    const double at = (i + trim) * scale;
+  const auto line = static_cast<std::size_t>(SmoothPlane::line(n));
+  std::vector<double> all_here(line), all_next(line);
+  std::vector<std::uint32_t> all_first(line);
+  for (std::size_t i = 0; i < line; ++i) {
+    if (i >= static_cast<std::size_t>(n)) {
+      all_first[i] = all_first[i - 1];
+      continue;
+    }
+    const double at = (static_cast<int>(i) + trim) * scale;
     auto first = static_cast<int>(at);
     double next = at - first, here = 1.0 - next;
     if (at > crop - 1) {
@@ -32,19 +61,18 @@ inline std::vector<Position> positions(int n, double factor) {
       here = 0;
       next = 1;
     }
-    all.push_back({here, next, top + first, 0});
+    all_here[i] = here;
+    all_next[i] = next;
+    all_first[i] = static_cast<std::uint32_t>(top + first);
   }
-  return all;
+  append_doubles(words, all_here);
+  append_doubles(words, all_next);
+  words.insert(words.end(), all_first.begin(), all_first.end());
 }
 
-/// The positions of the h lines and then of the w columns.
-inline void append_positions(std::vector<std::uint32_t>& words, const CorruptionShape& of, double factor) {
-  for (const std::int64_t side : {of.h, of.w})
-    for (const Position& position : positions(static_cast<int>(side), factor)) {
-      append_doubles(words, {position.here, position.next});
-      words.push_back(static_cast<std::uint32_t>(position.first));
-      words.push_back(0);
-    }
+/// The axes of h and then of w pixels.
+inline void append_zoom(std::vector<std::uint32_t>& words, const CorruptionShape& of, double factor) {
+  for (const std::int64_t side : {of.h, of.w}) append_zoom(words, static_cast<int>(side), factor);
 }
 
 }  // namespace assay

@@ -25,14 +25,15 @@ double factor_of(const Constants& c, int i) {
 }
 
 struct ZoomBlur {
-  const Position* table;  ///< for each factor, h positions and then w
+  const std::uint32_t* table;  ///< for each factor, the axis of h pixels and then that of w
   int factors;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     constexpr int kStrip = Team::kStrip;
     const int h = static_cast<int>(row.h), w = static_cast<int>(row.w), count = factors;
-    const Position* all = table;
+    const std::uint32_t* all = table;
+    const std::int64_t down_words = ZoomAxis::words(h), factor_words = down_words + ZoomAxis::words(w);
     const SmoothPlane plane(h, w, 0, reinterpret_cast<double*>(row.scratch));
     const int stride = plane.stride();
     const double* in = plane.in;
@@ -52,19 +53,17 @@ struct ZoomBlur {
         float total[kStrip];
         for (int k = 0; k < kStrip; ++k) total[k] = 0.f;
         for (int f = 0; f < count; ++f) {
-          const Position* axes = all + std::int64_t{f} * (h + w);
-          const Position& down = axes[y];
-          const Position* across = axes + h + x;
-          const int left = across[0].first, below = down.first + 1 < h ? down.first + 1 : down.first;
-          const double *upper = in + std::int64_t{down.first} * stride + left,
+          const ZoomAxis down(all + f * factor_words, h), across(all + f * factor_words + down_words, w);
+          const double here = down.here[y], next = down.next[y];
+          const int top = down.first[y], below = top + 1 < h ? top + 1 : top, left = across.first[x];
+          const double *upper = in + std::int64_t{top} * stride + left,
                        *lower = in + std::int64_t{below} * stride + left;
-          // Zoomed in, the strip's pixels lie within as many columns and one more.
           double between[kStrip + 1];
-          for (int k = 0; k < kStrip + 1; ++k) between[k] = upper[k] * down.here + lower[k] * down.next;
-          for (int k = 0; k < pixels; ++k) {
-            const int at = across[k].first - left;
-            total[k] += static_cast<float>(between[at] * across[k].here + between[at + 1] * across[k].next);
-          }
+          for (int k = 0; k < kStrip + 1; ++k) between[k] = upper[k] * here + lower[k] * next;
+          across.template across<kStrip>(x, between,
+                                         [&](int k, double pixel, double other, double weight, double rest) {
+                                           total[k] += static_cast<float>(pixel * weight + other * rest);
+                                         });
         }
         for (int k = 0; k < pixels; ++k) {
           const auto x0 = static_cast<float>(in[std::int64_t{y} * stride + x + k]);
@@ -78,15 +77,14 @@ struct ZoomBlur {
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   const Constants& c = kConstants.at(of.args);
   std::vector<std::uint32_t> words;
-  for (int f = 0; f < count_of(c); ++f) append_positions(words, of, factor_of(c, f));
+  for (int f = 0; f < count_of(c); ++f) append_zoom(words, of, factor_of(c, f));
   return words;
 }
 std::int64_t scratch(const CorruptionShape& of) {
   return 2 * (SmoothPlane::doubles(of.h, of.w, 0) + 64);  // a strip may reach past the last line's end
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
-  launch_corruption(exec, ZoomBlur{reinterpret_cast<const Position*>(batch.constants), count_of(kConstants.at(args))},
-                    batch);
+  launch_corruption(exec, ZoomBlur{batch.constants, count_of(kConstants.at(args))}, batch);
 }
 ASSAY_CORRUPTION("zoom_blur", "averages zooms", {}, apply, constants, scratch);
 
