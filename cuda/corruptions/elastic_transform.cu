@@ -39,18 +39,20 @@ struct Corners {
 
   /// Of the points right of and below pixel (left[k], top[k]).
   ASSAY_HD void find(Edge edge, const int* left, const int* top, int count, int h, int w) {
-    int inside = 1;
-    for (int k = 0; k < kStrip; ++k)
-      inside &= (left[k] >= 0 ? 1 : 0) & (left[k] < w - 1 ? 1 : 0) & (top[k] >= 0 ? 1 : 0) & (top[k] < h - 1 ? 1 : 0);
-    if (inside != 0) {
-      for (int k = 0; k < kStrip; ++k) {
-        const int first = top[k] * w + left[k];
-        at[0][k] = first;
-        at[1][k] = first + 1;
-        at[2][k] = first + w;
-        at[3][k] = first + w + 1;
+    if constexpr (kStrip > 1) {  // of many pixels, most lie nowhere near an edge
+      int inside = 1;
+      for (int k = 0; k < kStrip; ++k)
+        inside &= (left[k] >= 0 ? 1 : 0) & (left[k] < w - 1 ? 1 : 0) & (top[k] >= 0 ? 1 : 0) & (top[k] < h - 1 ? 1 : 0);
+      if (inside != 0) {
+        for (int k = 0; k < kStrip; ++k) {
+          const int first = top[k] * w + left[k];
+          at[0][k] = first;
+          at[1][k] = first + 1;
+          at[2][k] = first + w;
+          at[3][k] = first + w + 1;
+        }
+        return;
       }
-      return;
     }
     for (int k = 0; k < count; ++k) {
       const int x0 = at_edge(edge, left[k], w), x1 = at_edge(edge, left[k] + 1, w);
@@ -132,7 +134,7 @@ ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* 
   double *in = plane.in, *between = plane.between;
   team.sync();
   team.each_strip(h / 2, w, [=](int y, int x) {
-    double *upper = in + std::int64_t{y} * stride + x, *lower = in + std::int64_t{h - 1 - y} * stride + x;
+    double *upper = in + y * stride + x, *lower = in + (h - 1 - y) * stride + x;
     for (int k = 0; k < kStrip; ++k) fold_pair(upper + k, lower + k);
   });
   team.sync();
@@ -141,34 +143,34 @@ ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* 
     for (int k = 0; k < kStrip; ++k) even[k] = odd[k] = 0.0;
     const double *to_even = down + y, *to_odd = to_even + half_h * half_h;
     for (int j = 0; j < half_h; ++j) {
-      const double *line = in + std::int64_t{j} * stride + x, weight = to_even[j * half_h];
+      const double *line = in + (j * stride + x), weight = to_even[j * half_h];
       for (int k = 0; k < kStrip; ++k) even[k] += line[k] * weight;
     }
     for (int j = 0; j < h / 2; ++j) {
-      const double *line = in + std::int64_t{h - 1 - j} * stride + x, weight = to_odd[j * half_h];
+      const double *line = in + ((h - 1 - j) * stride + x), weight = to_odd[j * half_h];
       for (int k = 0; k < kStrip; ++k) odd[k] += line[k] * weight;
     }
-    double *upper = between + std::int64_t{y} * wide + x, *lower = between + std::int64_t{h - 1 - y} * wide + x;
+    double *upper = between + y * wide + x, *lower = between + (h - 1 - y) * wide + x;
     for (int k = 0; k < kStrip; ++k) upper[k] = even[k] + odd[k];
     for (int k = 0; k < kStrip; ++k) lower[k] = even[k] - odd[k];
   });
   team.sync();
   team.each_strip(h, w / 2, [=](int y, int x) {
-    double* line = between + std::int64_t{y} * wide;
+    double* line = between + y * wide;
     for (int k = x; k < x + kStrip && k < w / 2; ++k) fold_pair(line + k, line + w - 1 - k);
   });
   team.sync();
   team.each_strip(h, half_w, [=](int y, int x) {
     double even[kStrip], odd[kStrip];
     for (int k = 0; k < kStrip; ++k) even[k] = odd[k] = 0.0;
-    const double* line = between + std::int64_t{y} * wide;
-    const double *to_even = across + x, *to_odd = to_even + std::int64_t{half_w} * stride;
+    const double* line = between + y * wide;
+    const double *to_even = across + x, *to_odd = to_even + half_w * stride;
     for (int j = 0; j < half_w; ++j) {
-      const double *weights = to_even + std::int64_t{j} * stride, value = line[j];
+      const double *weights = to_even + j * stride, value = line[j];
       for (int k = 0; k < kStrip; ++k) even[k] += weights[k] * value;
     }
     for (int j = 0; j < w / 2; ++j) {
-      const double *weights = to_odd + std::int64_t{j} * stride, value = line[w - 1 - j];
+      const double *weights = to_odd + j * stride, value = line[w - 1 - j];
       for (int k = 0; k < kStrip; ++k) odd[k] += weights[k] * value;
     }
     const int count = kStrip < half_w - x ? kStrip : half_w - x;
@@ -183,7 +185,7 @@ ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* 
 
 template <bool kFolded>
 struct ElasticTransform {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
+  [[maybe_unused]] static constexpr int kTeamsTogether = kFolded ? 1 : 2;
   Constants c;
   Taps kernel;  ///< where it is folded, the matrices of both axes, and radius 0
   std::uint32_t corner_stream, x_stream, y_stream;
@@ -219,6 +221,7 @@ struct ElasticTransform {
     for (int axis = 0; axis < 2; ++axis) row.record(team, 6 + axis * plane, plane, displacements(row, axis));
     const Affine back = Affine::undoing(h, w, jitter);
     constexpr int kStrip = Team::kStrip;
+    const int size = static_cast<int>(plane);
     float* const out = row.out;
     row.map_quads(team, [](std::int64_t, const Quad<std::uint8_t>& bytes) {
       Quad<float> pixels;
@@ -242,14 +245,14 @@ struct ElasticTransform {
       }
       Corners<kStrip> corners;
       corners.find(Edge::reflect_101, left, top, count, h, w);
+#pragma unroll 1
       for (int channel = 0; channel < 3; ++channel) {
         float v[4][kStrip], mixed[kStrip];
-        corners.read(out + channel * plane, count, v);
+        corners.read(out + channel * size, count, v);
         for (int k = 0; k < kStrip; ++k)
           mixed[k] = v[0][k] * ((1.f - part_y[k]) * (1.f - part_x[k])) + v[1][k] * ((1.f - part_y[k]) * part_x[k]) +
                      v[2][k] * (part_y[k] * (1.f - part_x[k])) + v[3][k] * (part_y[k] * part_x[k]);
-        float* to = warped + channel * plane + std::int64_t{y} * w + x;
-        for (int k = 0; k < count; ++k) to[k] = mixed[k];
+        for (int k = 0; k < count; ++k) warped[channel * size + y * w + x + k] = mixed[k];
       }
     });
 
@@ -260,7 +263,7 @@ struct ElasticTransform {
       team.map_quads(plane, field, displacements(row, axis));
       spread_plane(team, smoothed, [=](std::int64_t i) { return static_cast<double>(field[i]); });
       const auto store = [=](int y, int x, const double* sum, int count) {
-        for (int k = 0; k < count; ++k) field[std::int64_t{y} * w + x + k] = static_cast<float>(sum[k] * alpha);
+        for (int k = 0; k < count; ++k) field[y * w + x + k] = static_cast<float>(sum[k] * alpha);
       };
       if constexpr (kFolded)
         smooth_folded(team, smoothed, kernel.taps, kernel.taps + 2 * std::int64_t{(h + 1) / 2} * ((h + 1) / 2), store);
@@ -269,10 +272,10 @@ struct ElasticTransform {
     }
     team.each_strip(h, w, [=](int y, int x) {
       const int count = kStrip < w - x ? kStrip : w - x;
-      const std::int64_t i = std::int64_t{y} * w + x;
+      const int i = y * w + x;
       float by_x[kStrip] = {}, by_y[kStrip] = {};
       for (int k = 0; k < count; ++k) by_x[k] = fields[i + k];
-      for (int k = 0; k < count; ++k) by_y[k] = fields[plane + i + k];
+      for (int k = 0; k < count; ++k) by_y[k] = fields[size + i + k];
       int left[kStrip], top[kStrip];
       double part_x[kStrip], part_y[kStrip];
       for (int k = 0; k < kStrip; ++k) {
@@ -285,9 +288,10 @@ struct ElasticTransform {
       }
       Corners<kStrip> corners;
       corners.find(Edge::reflect, left, top, count, h, w);
+#pragma unroll 1
       for (int channel = 0; channel < 3; ++channel) {
         float v[4][kStrip], moved[kStrip];
-        corners.read(warped + channel * plane, count, v);
+        corners.read(warped + channel * size, count, v);
         for (int k = 0; k < kStrip; ++k) {
           double sum = static_cast<double>(v[0][k]) * (1.0 - part_y[k]) * (1.0 - part_x[k]);
           sum += static_cast<double>(v[1][k]) * (1.0 - part_y[k]) * part_x[k];
@@ -295,7 +299,7 @@ struct ElasticTransform {
           sum += static_cast<double>(v[3][k]) * part_y[k] * part_x[k];
           moved[k] = clamp01(static_cast<float>(sum));
         }
-        for (int k = 0; k < count; ++k) out[channel * plane + i + k] = moved[k];
+        for (int k = 0; k < count; ++k) out[channel * size + i + k] = moved[k];
       }
     });
   }

@@ -9,11 +9,14 @@ namespace assay {
 /// change(saturation, value) alters both for every pixel. No branches: g++ works on several pixels at once.
 template <class Team, class F>
 ASSAY_HD void through_hsv(Team& team, const CorruptionRow& row, const F& change) {
-  const std::int64_t plane = row.plane();
-  const std::uint8_t *reds = row.channel(0), *greens = row.channel(1), *blues = row.channel(2);
+  // 32-bit distances from two pointers: registers are scarce here.
+  const int plane = static_cast<int>(row.plane()), apart = row.channels == 3 ? plane : 0;
+  const std::uint8_t* bytes = row.bytes;
   float* out = row.out;
-  team.each(plane, [=](std::int64_t i) {
-    const double red = unit_pixel64(reds[i]), green = unit_pixel64(greens[i]), blue = unit_pixel64(blues[i]);
+  team.each(plane, [=](std::int64_t at) {
+    const auto i = static_cast<int>(at);
+    const double red = unit_pixel64(bytes[i]), green = unit_pixel64(bytes[i + apart]),
+                 blue = unit_pixel64(bytes[i + 2 * apart]);
     const double high = red > green ? red : green, low = red < green ? red : green;
     double value = high > blue ? high : blue;
     const double chroma = value - (low < blue ? low : blue);
@@ -31,11 +34,9 @@ ASSAY_HD void through_hsv(Team& team, const CorruptionRow& row, const F& change)
 
     change(saturation, value);
     const double sixths = hue * 6.0;
-    const double whole = static_cast<double>(static_cast<std::int32_t>(sixths)), rest = sixths - whole;
+    const double side = static_cast<double>(static_cast<std::int32_t>(sixths)), rest = sixths - side;
     const double p = value * (1.0 - saturation), q = value * (1.0 - rest * saturation);
     const double t = value * (1.0 - (1.0 - rest) * saturation);
-    // A hue just under a whole turn may have been rounded up.
-    const double side = whole >= 6.0 ? 0.0 : whole;
     double r = value, g = t, b = p;
     r = side >= 1.0 ? q : r;
     r = side >= 2.0 ? p : r;
@@ -47,6 +48,8 @@ ASSAY_HD void through_hsv(Team& team, const CorruptionRow& row, const F& change)
     b = side >= 2.0 ? t : b;
     b = side >= 3.0 ? value : b;
     b = side >= 5.0 ? q : b;
+    // A hue just under a whole turn may have been rounded up, where t is p.
+    b = side >= 6.0 ? p : b;
     out[i] = same_level(r);
     out[plane + i] = same_level(g);
     out[2 * plane + i] = same_level(b);

@@ -8,7 +8,7 @@ namespace {
 constexpr Severities<int> kQuality = {{25, 18, 15, 10, 7}, {65, 58, 50, 40, 25}, {80, 65, 58, 50, 40}};
 
 struct JpegCompression {
-  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
+  [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   const std::uint32_t* tables;
 
   template <class Team>
