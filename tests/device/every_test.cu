@@ -67,17 +67,20 @@ TEST_P(EveryCorruption, HasTheBitsOfTheCpu) {
   struct Shape {
     std::int64_t n, c, h, w;
     int severity = 4;  // where glass_blur goes round twice, and spatter is mud
+    Table table = Table::c32;
   };
   std::vector<Shape> shapes = {{2, 1, 28, 28}, {2, 3, 32, 32}, {2, 3, 17, 23}, {1, 3, 128, 96}};
   if (GetParam() == "spatter") shapes.push_back({2, 3, 33, 30, 3});            // water
   if (GetParam() == "elastic_transform") shapes.push_back({2, 3, 17, 23, 2});  // its kernel folded
-  for (const auto& [n, c, h, w, severity] : shapes) {
+  // Pixels in a row of one weight.
+  if (GetParam() == "defocus_blur") shapes.push_back({1, 3, 17, 40, 5, Table::c224});
+  for (const auto& [n, c, h, w, severity, table] : shapes) {
     SCOPED_TRACE(std::to_string(c) + " x " + std::to_string(h) + " x " + std::to_string(w));
     const ByteImages images = noise_images(n, c, h, w);
     const auto size = static_cast<std::size_t>(n * 3 * h * w);
     std::vector<std::uint32_t> sample(static_cast<std::size_t>(n));
     std::iota(sample.begin(), sample.end(), 40u);
-    CorruptionShape shape{{severity, Table::c32}, h, w};
+    CorruptionShape shape{{severity, table}, h, w};
     if (entry.needs_textures) shape.args.textures = noise_textures(std::max(h, w));
     const auto drawn = static_cast<std::size_t>(n * entry.draw_count(shape));
     const auto run = [&](const Exec& exec) {
