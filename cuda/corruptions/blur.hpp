@@ -128,11 +128,12 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, E
     for (int k = 0; k < kStrip; ++k) out[k] = static_cast<T>(sum[k]);
   });
   team.sync();
-  team.each(2 * std::int64_t{h} * radius, [=](std::int64_t i) {
-    const auto y = static_cast<int>(i / (2 * radius)), k = static_cast<int>(i % (2 * radius));
-    const int x = k < radius ? k - radius : w + k - radius;
+  team.each_strip(h, 2 * radius, [=](int y, int first) {
     double* row = between + std::int64_t{y} * wide + radius;
-    row[x] = row[at_edge(edge, x, w)];
+    for (int k = first; k < first + kStrip && k < 2 * radius; ++k) {
+      const int x = k < radius ? k - radius : w + k - radius;
+      row[x] = row[at_edge(edge, x, w)];
+    }
   });
   team.sync();
   team.each_strip(h, w, [=](int y, int x) {

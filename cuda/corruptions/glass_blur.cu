@@ -29,7 +29,7 @@ struct GlassBlur {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
-    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w), reach = c.reach;
+    const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
     const std::int64_t size = row.plane();
     const SmoothPlane plane(h, w, kernel.radius, reinterpret_cast<double*>(row.scratch));
     float* memory = row.scratch + 2 * SmoothPlane::doubles(h, w, kernel.radius);
@@ -48,24 +48,15 @@ struct GlassBlur {
     for (int iteration = 0; iteration < c.iterations; ++iteration) {
       draw_offsets(team, row, iteration, offsets);
       team.sync();
-      const std::uint8_t* old = from;
-      std::uint8_t* copied = to;
-      team.each(size, [=](std::int64_t i) {
-        std::int64_t at = i;
-        for (;;) {
-          const auto y = static_cast<int>(at / w), x = static_cast<int>(at % w);
-          if (y <= reach || y > h - reach || x <= reach || x > w - reach) break;
-          const std::int64_t source = at + std::int64_t{offsets[2 * at + 1]} * w + offsets[2 * at];
-          const bool later = source > at;
-          at = source;
-          if (!later) break;
-        }
-        for (int channel = 0; channel < 3; ++channel) copied[channel * size + i] = old[channel * size + at];
-      });
-      std::uint8_t* const swapped = from;
-      from = to;
-      to = swapped;
-      team.sync();
+      if constexpr (std::is_same_v<Team, SerialTeam>) {
+        copy_in_place(h, w, offsets, from);
+      } else {
+        follow_chains(team, h, w, offsets, from, to);
+        std::uint8_t* const copied = to;
+        to = from;
+        from = copied;
+        team.sync();
+      }
     }
     for (int channel = 0; channel < 3; ++channel) {
       fill_plane(team, plane, from + channel * size);
@@ -76,6 +67,33 @@ struct GlassBlur {
     }
   }
 
+  /// The benchmark's own loop; one thread has no use for the other one.
+  ASSAY_HD void copy_in_place(int h, int w, const std::int8_t* offsets, std::uint8_t* levels) const {
+    const int size = h * w;
+    for (int y = h - c.reach; y > c.reach; --y)
+      for (int x = w - c.reach; x > c.reach; --x) {
+        const int at = y * w + x, source = at + offsets[2 * at + 1] * w + offsets[2 * at];
+        for (int channel = 0; channel < 3; ++channel) levels[channel * size + at] = levels[channel * size + source];
+      }
+  }
+  template <class Team>
+  ASSAY_HD void follow_chains(Team& team, int h, int w, const std::int8_t* offsets, const std::uint8_t* old,
+                              std::uint8_t* copied) const {
+    const std::int64_t size = std::int64_t{h} * w;
+    const int reach = c.reach;
+    team.each(size, [=](std::int64_t i) {
+      std::int64_t at = i;
+      for (;;) {
+        const auto y = static_cast<int>(at / w), x = static_cast<int>(at % w);
+        if (y <= reach || y > h - reach || x <= reach || x > w - reach) break;
+        const std::int64_t source = at + std::int64_t{offsets[2 * at + 1]} * w + offsets[2 * at];
+        const bool later = source > at;
+        at = source;
+        if (!later) break;
+      }
+      for (int channel = 0; channel < 3; ++channel) copied[channel * size + i] = old[channel * size + at];
+    });
+  }
   /// Two pixels a block of random words, dx and dy of each: whole numbers in [-reach, reach - 1].
   template <class Team>
   ASSAY_HD void draw_offsets(Team& team, const CorruptionRow& row, int iteration, std::int8_t* offsets) const {
@@ -83,16 +101,21 @@ struct GlassBlur {
     draw.step = static_cast<std::uint32_t>(iteration);
     const int reach = c.reach;
     const std::int64_t values = 2 * row.plane();
-    float* drawn = row.draws == nullptr ? nullptr : row.draws + iteration * values;
-    team.each((values + 3) / 4, [=](std::int64_t block) {
+    const auto drawing = [=](std::int64_t block) {
       const Words4 words = draw.words(block);
+      Quad<std::int8_t> drawn;
       for (int k = 0; k < 4; ++k) {
-        const std::int64_t i = 4 * block + k;
-        if (i >= values) break;
-        const int offset = static_cast<int>((std::uint64_t{words.v[k]} * static_cast<std::uint32_t>(2 * reach)) >> 32);
-        offsets[i] = static_cast<std::int8_t>(offset - reach);
-        if (drawn != nullptr) drawn[i] = static_cast<float>(offset - reach);
+        const std::uint64_t scaled = std::uint64_t{words.v[k]} * static_cast<std::uint32_t>(2 * reach);
+        drawn.v[k] = static_cast<std::int8_t>(static_cast<int>(scaled >> 32) - reach);
       }
+      return drawn;
+    };
+    team.map_quads(values, offsets, drawing);
+    row.record(team, iteration * values, values, [=](std::int64_t block) {
+      const Quad<std::int8_t> drawn = drawing(block);
+      Quad<float> numbers;
+      for (int k = 0; k < 4; ++k) numbers.v[k] = static_cast<float>(drawn.v[k]);
+      return numbers;
     });
   }
 };
