@@ -230,7 +230,7 @@ struct ElasticTransform {
     });
     team.sync();
     team.each_strip(h, w, [=](int y, int x) {
-      const int count = kStrip < w - x ? kStrip : w - x;
+      const int count = kStrip == 1 || kStrip < w - x ? kStrip : w - x;
       const std::int32_t line_x = nearest((back.xy * y + back.x0) * 1024.0) + 16;
       const std::int32_t line_y = nearest((back.yy * y + back.y0) * 1024.0) + 16;
       int left[kStrip], top[kStrip];
@@ -271,7 +271,7 @@ struct ElasticTransform {
         smooth(team, smoothed, kernel, Edge::reflect, store);
     }
     team.each_strip(h, w, [=](int y, int x) {
-      const int count = kStrip < w - x ? kStrip : w - x;
+      const int count = kStrip == 1 || kStrip < w - x ? kStrip : w - x;
       const int i = y * w + x;
       float by_x[kStrip] = {}, by_y[kStrip] = {};
       for (int k = 0; k < count; ++k) by_x[k] = fields[i + k];
