@@ -140,6 +140,7 @@ class JpegDecoder : Decoder {
       jpeg_read_header(&info_, TRUE);
     });
     check_size(w(), h());
+    orientation_ = in_header();
   }
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;
@@ -148,16 +149,7 @@ class JpegDecoder : Decoder {
   std::int64_t h() const { return info_.image_height; }
   std::int64_t w() const { return info_.image_width; }
 
-  int orientation() const {
-    std::string exif;
-    std::string_view xmp;
-    for (const jpeg_marker_struct* marker = info_.marker_list; marker != nullptr; marker = marker->next) {
-      const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
-      if (data.starts_with(kExif)) exif += data.substr(kExif.size());
-      if (data.starts_with(kXmp)) xmp = data.substr(kXmp.size());
-    }
-    return orientation_of(exif, xmp);
-  }
+  int orientation() const { return orientation_; }
 
   RgbImage pixels() {
     const int components = info_.num_components;
@@ -188,6 +180,18 @@ class JpegDecoder : Decoder {
   }
 
  private:
+  /// Of the markers before the first scan, as in Pillow; more may come between scans.
+  int in_header() const {
+    std::string exif;
+    std::string_view xmp;
+    for (const jpeg_marker_struct* marker = info_.marker_list; marker != nullptr; marker = marker->next) {
+      const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
+      if (data.starts_with(kExif)) exif += data.substr(kExif.size());
+      if (data.starts_with(kXmp)) xmp = data.substr(kXmp.size());
+    }
+    return orientation_of(exif, xmp);
+  }
+
   static constexpr int kApp1 = JPEG_APP0 + 1;
   static constexpr std::string_view kExif = "Exif\0\0"sv, kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;
 
@@ -222,6 +226,7 @@ class JpegDecoder : Decoder {
       }
   }
 
+  int orientation_ = 1;
   jpeg_decompress_struct info_{};
   jpeg_error_mgr errors_{};
   jpeg_progress_mgr progress_{};
@@ -348,7 +353,10 @@ RgbImage with_decoder(std::string_view bytes, const fs::path& file, const Use& u
 }  // namespace
 
 RgbImage decode_image(std::string_view bytes, const fs::path& file) {
-  return with_decoder(bytes, file, [](auto& decoder) { return upright(decoder.pixels(), decoder.orientation()); });
+  return with_decoder(bytes, file, [](auto& decoder) {
+    RgbImage image = decoder.pixels();
+    return upright(std::move(image), decoder.orientation());
+  });
 }
 
 RgbImage image_size(std::string_view bytes, const fs::path& file) {

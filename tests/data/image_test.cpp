@@ -106,6 +106,22 @@ TEST(Image, HugeSizesTakeNoMemory) {
                HasSubstr("has 2147483647 x 2147483647 pixels"));
 }
 
+TEST(Image, OrientationCountsBeforeTheFirstScanOnly) {
+  using namespace std::string_literals;
+  // Found by fuzzing: the size from the header was another one than the image's. Pillow reads no further either.
+  const std::string turned = "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s;
+  const std::string marker = "\xff\xe1\0"s + static_cast<char>(turned.size() + 2) + turned;
+  const std::string jpeg = stored("gray_progressive.jpg");
+  const RgbImage plain = decode_image(jpeg, "a.jpg");
+  ASSERT_NE(plain.h, plain.w);
+  const std::size_t first = jpeg.find("\xff\xda"), second = jpeg.find("\xff\xc4", first);
+  const auto with = [&](std::size_t at) { return jpeg.substr(0, at) + marker + jpeg.substr(at); };
+  EXPECT_EQ(image_size(with(2), "a.jpg").h, plain.w);
+  EXPECT_EQ(decode_image(with(2), "a.jpg").h, plain.w);
+  EXPECT_EQ(image_size(with(second), "a.jpg").h, plain.h);
+  EXPECT_EQ(decode_image(with(second), "a.jpg").pixels, plain.pixels);
+}
+
 TEST(Image, MoreScansThanAnImageNeedsAreRefused) {
   // The first scan, to its last bit, again and again.
   std::string jpeg = stored("gray_progressive.jpg");
