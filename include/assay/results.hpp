@@ -45,7 +45,9 @@ struct CorruptionErrors {
     double relative_ce = kUndefined;      ///< what is added to the clean error, over what is added to the baseline's
   };
   std::string model, table, pipeline;
-  std::string baseline;  ///< empty: none for this table
+  /// "alexnet", the published one, "model:NAME" of the same results, "results:NAME" of others; empty: none is known for
+  /// this table and pipeline.
+  std::string baseline;
   double clean_error = 0;
   std::map<std::string, One> corruptions;
   /// Means over the 15 corruptions of the benchmark; undefined where the sweep has not all of them.

@@ -41,6 +41,12 @@ struct Perturbation {
   std::vector<Perturbation> before = {};
 };
 
+/// Whose errors a sweep's corruption errors are divided by: a model's of the sweep, or of another run.
+struct BaselineSpec {
+  std::string model;              ///< empty: the only one in `results`
+  std::filesystem::path results;  ///< another run's results.json, relative to the config; empty: the sweep's own
+};
+
 /// A checked sweep. Every model gets a clean cell and one cell for each perturbation.
 struct Sweep {
   std::uint64_t seed = 0;
@@ -53,6 +59,7 @@ struct Sweep {
   std::optional<std::int64_t> limit;
   std::vector<ModelSpec> models;
   std::vector<Perturbation> perturbations;
+  std::optional<BaselineSpec> baseline;  ///< absent: AlexNet as published
 
   /// Whether models will be asked for gradients.
   bool attacks() const {

@@ -26,7 +26,7 @@ std::string text(const Param& value) {
   return std::holds_alternative<std::string>(value) ? std::get<std::string>(value) : to_json(value).dump();
 }
 
-/// Everything but the metric set and what is derived.
+/// Everything but what units don't depend on and what is derived.
 json identity(const Plan& plan) {
   json models = json::array(), perturbations = json::array();
   for (const PlanModel& model : plan.models) models.push_back(to_json(model));
@@ -237,6 +237,10 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.h = data.h;
   plan.w = data.w;
   plan.metrics = sweep.metrics;
+  if (sweep.baseline)
+    plan.baseline = sweep.baseline->results.empty()
+                        ? CorruptionBaseline{sweep.baseline->model, {}}
+                        : read_baseline(sweep.base / sweep.baseline->results, sweep.baseline->model);
   plan.perturbations = sweep.perturbations;
   std::map<std::string, std::shared_ptr<const Textures>> textures;  // by their folder
   const auto settle = [&](Perturbation& perturbation) {
@@ -266,6 +270,7 @@ json to_json(const Plan& plan) {
   json all = identity(plan);
   all["plan_id"] = plan.id;
   all["metrics"] = plan.metrics;
+  if (plan.baseline) all["baseline"] = to_json(*plan.baseline);
   json units = json::array();
   for (const Unit& unit : plan.units)
     units.push_back({{"cell", unit.cell}, {"lo", unit.lo}, {"hi", unit.hi}, {"key", unit.key}});
@@ -313,6 +318,7 @@ Plan plan_from_json(const json& all) {
       if (Registry<Metric>::find(metric) == nullptr)
         throw Error(ExitCode::input,
                     "the plan has the metric '" + metric + "', which this version of assay does not have");
+    if (all.contains("baseline")) plan.baseline = baseline_from_json(all.at("baseline"));
     // Before anything is derived: a damaged number of samples could ask for more units than there is memory.
     if (all.at("plan_id") != sha256(identity(plan).dump()))
       throw Error(ExitCode::input, "the plan's content does not match its plan_id");

@@ -9,6 +9,7 @@
 #include "assay/metric.hpp"
 #include "assay/source.hpp"
 #include "assay/sweep.hpp"
+#include "engine/corruption_errors.hpp"
 
 namespace assay {
 
@@ -59,7 +60,9 @@ struct Plan {
   std::int64_t n = 0, c = 0, h = 0, w = 0;
   std::vector<PlanModel> models;
   std::vector<Perturbation> perturbations;
-  std::vector<std::string> metrics;  ///< not part of the identity: units don't depend on it
+  // Not part of the identity, units don't depend on them:
+  std::vector<std::string> metrics;
+  std::optional<CorruptionBaseline> baseline;
   // Derived from the above:
   std::vector<Cell> cells;
   std::vector<Unit> units;

@@ -234,6 +234,27 @@ std::vector<ModelSpec> models_of(const ConfigValue& root, const std::filesystem:
   return models;
 }
 
+BaselineSpec baseline_of(const ConfigValue& value, const std::vector<ModelSpec>& models) {
+  check_keys(value, "[baseline]", {"model", "results"});
+  BaselineSpec baseline;
+  if (const ConfigValue* results = value.find("results")) baseline.results = text_of(*results, "results");
+  const ConfigValue* model = value.find("model");
+  if (model != nullptr) baseline.model = text_of(*model, "model");
+  if (!baseline.results.empty()) return baseline;
+  if (model == nullptr)
+    config_error(
+        value.where, "[baseline] names neither a model of this sweep nor the results of another run",
+        "model = \"NAME\", or results = \"out/OTHER/results.json\"; leave [baseline] out for AlexNet as published");
+  std::vector<std::string> names;
+  for (const ModelSpec& one : models) names.push_back(one.name);
+  if (std::ranges::find(names, baseline.model) == names.end())
+    config_error(model->where,
+                 fmt::format("[baseline] names '{}', no model of this sweep; {}", shortened(baseline.model),
+                             did_you_mean(baseline.model, names)),
+                 "with results = \"out/OTHER/results.json\" it is a model of that run");
+  return baseline;
+}
+
 class PerturbationReader {
  public:
   explicit PerturbationReader(std::vector<Perturbation>& out) : out_(out) {}
@@ -416,7 +437,7 @@ class PerturbationReader {
 Sweep read_sweep(const std::filesystem::path& file) {
   const ConfigValue root = read_config(file);
   check_keys(root, "the sweep",
-             {"seed", "batch", "unit_size", "device", "metrics", "data", "model", "attack", "corruption"});
+             {"seed", "batch", "unit_size", "device", "metrics", "data", "model", "attack", "corruption", "baseline"});
   Sweep sweep;
   sweep.base = file.has_parent_path() ? file.parent_path() : ".";
   if (const ConfigValue* seed = root.find("seed"))
@@ -437,6 +458,7 @@ Sweep read_sweep(const std::filesystem::path& file) {
   if (data == nullptr) config_error(root.where, "missing [data] with its source");
   read_data(*data, sweep);
   sweep.models = models_of(root, file.parent_path());
+  if (const ConfigValue* baseline = root.find("baseline")) sweep.baseline = baseline_of(*baseline, sweep.models);
   PerturbationReader perturbations(sweep.perturbations);
   perturbations.read(root, Perturbation::Kind::attack);
   perturbations.read(root, Perturbation::Kind::corruption);

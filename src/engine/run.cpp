@@ -219,7 +219,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
     for (const auto& [name, state] : states[c]) cell.metrics[name] = Registry<Metric>::find(name)->finish(state.data());
   }
-  results.corruption_errors = corruption_errors(results.cells);
+  results.corruption_errors = corruption_errors(results.cells, plan.baseline);
   return results;
 }
 

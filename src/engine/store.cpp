@@ -159,7 +159,8 @@ void Store::claim(const Plan& plan) const {
                     plan.id.substr(0, 12) + "; they differ in " + differs + ")",
                 "choose another --out, or remove that folder to start afresh");
   }
-  if (!there || there->metrics != plan.metrics) write("plan.json", to_json(plan).dump(1) + "\n");
+  if (!there || there->metrics != plan.metrics || there->baseline != plan.baseline)
+    write("plan.json", to_json(plan).dump(1) + "\n");
 }
 
 fs::path Store::unit_path(const Unit& unit, const char* extension, const char* folder) const {

@@ -57,6 +57,7 @@ std::string shown(const Estimate& e) {
 }
 
 std::string percent(double share) {
+  if (!std::isfinite(share)) return "undefined";
   return fmt::format("{:.1f}%", 100 * share);
 }
 
@@ -135,12 +136,23 @@ std::string render(const Results& results) {
     first = end;
   }
   for (const CorruptionErrors& errors : results.corruption_errors) {
+    const bool compared = !errors.baseline.empty();
+    const std::string whose =
+        errors.baseline == "alexnet" ? "AlexNet" : errors.baseline.substr(errors.baseline.find(':') + 1);
+    out += fmt::format("{}: errors at severities 1 to 5, and their mean{} (table {}, pipeline {}):\n", errors.model,
+                       compared ? " alone and over " + whose + "'s" : "", errors.table, errors.pipeline);
+    for (const auto& [name, one] : errors.corruptions) {
+      out += fmt::format("  {:<18}", name);
+      for (const double error : one.by_severity) out += fmt::format(" {:>6}", percent(error));
+      out += fmt::format("  {:>6}", percent(one.error));
+      out += compared ? fmt::format("  {:>6}\n", percent(one.ce)) : "\n";
+    }
     if (!std::isfinite(errors.mean_error)) continue;
     out += fmt::format("{}: error {} clean, {} over the 15 corruptions of ImageNet-C", errors.model,
                        percent(errors.clean_error), percent(errors.mean_error));
-    if (!errors.baseline.empty())
-      out += fmt::format(", mCE {}, relative mCE {} of AlexNet's", percent(errors.mce), percent(errors.relative_mce));
-    out += fmt::format(" (table {}, pipeline {}).\n", errors.table, errors.pipeline);
+    if (compared)
+      out += fmt::format(", mCE {}, relative mCE {} of {}'s", percent(errors.mce), percent(errors.relative_mce), whose);
+    out += ".\n";
   }
   return out;
 }

@@ -5,7 +5,7 @@ import shutil
 import unittest
 from pathlib import Path
 
-from program import Case, attack, corruption, identity, png, read_npy, run, sweep, write
+from program import ROBUST, STANDARD, Case, attack, corruption, identity, model, png, read_npy, run, sweep, write
 
 SIDE = 28
 PICTURES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
@@ -143,7 +143,42 @@ class MeanErrors(Corruptions):
                 self.assertAlmostEqual(mine, theirs)
         self.assertAlmostEqual(found["mean_error"], sum(map(sum, errors.values())) / 75)
         self.assertIn("AlexNet", found["definition"])
-        self.assertRegex(shown, r"(?m)^robust: error .* over the 15 corruptions of ImageNet-C, mCE .*% of AlexNet's \(table 224, pipeline in_memory\)")
+        self.assertRegex(shown, r"(?m)^robust: errors at severities 1 to 5, .* over AlexNet's \(table 224, pipeline in_memory\):\n  brightness( +[\d.]+%){7}\n")
+        self.assertRegex(shown, r"(?m)^robust: error .* over the 15 corruptions of ImageNet-C, mCE .*% of AlexNet's\.$")
+
+    def test_a_baseline_is_a_model_of_the_sweep_or_of_another_run(self) -> None:
+        noise = corruption("gaussian_noise", [1, 2, 3, 4, 5])
+
+        def errors(out: Path, baseline: str, models: str) -> list[dict]:
+            self.done("run", self.write_sweep(sweep(noise, baseline, models=models, top='metrics = ["accuracy"]')), "--out", out)
+            return json.loads((out / "results.json").read_text())["corruption_errors"]
+
+        both = model(ROBUST) + model(STANDARD)
+        (other,) = errors(self.dir / "other", "", model(ROBUST))
+        self.assertIsNone(other["baseline"], "none is published for Fashion-MNIST")
+        (found,) = errors(self.dir / "out", '[baseline]\nresults = "other/results.json"', model(STANDARD))
+        robust, standard = (one["corruptions"]["gaussian_noise"]["error"] for one in (other, found))
+        self.assertEqual(found["baseline"], "results:robust")
+        self.assertAlmostEqual(found["corruptions"]["gaussian_noise"]["ce"], standard / robust)
+        merged = (self.dir / "out" / "results.json").read_bytes()
+        (self.dir / "other" / "results.json").unlink()
+        self.done("merge", self.dir / "out")
+        self.assertEqual((self.dir / "out" / "results.json").read_bytes(), merged, "the plan has the baseline")
+
+        first, second = errors(self.dir / "both", '[baseline]\nmodel = "robust"', both)
+        self.assertEqual((first["baseline"], first["corruptions"]["gaussian_noise"]["ce"]), ("model:robust", 1))
+        self.assertAlmostEqual(second["corruptions"]["gaussian_noise"]["ce"], standard / robust)
+        # Another baseline over the same units.
+        first, second = errors(self.dir / "both", '[baseline]\nmodel = "standard"', both)
+        self.assertAlmostEqual(first["corruptions"]["gaussian_noise"]["ce"], robust / standard)
+
+        def refused(code: int, said: str, baseline: str) -> None:
+            self.refused(code, said, "run", self.write_sweep(sweep(noise, "[baseline]\n" + baseline)), "--out", self.dir / "no")
+
+        refused(2, "names 'robst', no model of this sweep; did you mean 'robust'?", 'model = "robst"')
+        refused(2, "names neither a model of this sweep nor the results of another run", "")
+        refused(2, "unknown key 'result'", 'result = "x"')
+        refused(65, "other/results.json' is not there", 'results = "other/results.json"')
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 // What holds for every corruption, over the registry.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/rows.hpp"
@@ -41,21 +43,46 @@ TEST_P(EveryCorruption, WritesEveryPixelInRange) {
     }
 }
 
-TEST_P(EveryCorruption, IsTheSameHoweverTheDataSetIsBatched) {
-  const ByteImages images = noise(5, 3, 7, 5);
-  const std::vector<std::uint32_t> sample = {40, 7, 41, 0, 4000000000};
-  const CorruptionArgs args{3, Table::c32};
-  const Corrupted together = corrupt(name(), args, images, {.sample = sample});
-  Corrupted apart;
-  for (std::size_t s = 0; s < sample.size(); ++s) {
-    const auto from = images.data.begin() + static_cast<std::ptrdiff_t>(s) * images.dim();
-    const Corrupted one =
-        corrupt(name(), args, {1, 3, images.h, images.w, {from, from + images.dim()}}, {.sample = {sample[s]}});
-    apart.out.insert(apart.out.end(), one.out.begin(), one.out.end());
-    apart.draws.insert(apart.draws.end(), one.draws.begin(), one.draws.end());
-  }
-  EXPECT_EQ(together.out, apart.out);
-  EXPECT_EQ(together.draws, apart.draws);
+TEST_P(EveryCorruption, IsTheSameInAnyBatchesOrderAndThreads) {
+  const ByteImages images = noise(257, 3, 7, 5);
+  const auto image = static_cast<std::size_t>(images.dim());
+  const CorruptionArgs args = with_textures(3, Table::c32);
+  struct Way {
+    std::size_t batch;
+    bool backwards;
+    int threads;
+  };
+  const auto all = [&](const Way& way) {
+    omp_set_num_threads(way.threads);
+    std::map<std::uint32_t, std::pair<std::vector<float>, std::vector<float>>> by_sample;
+    for (std::size_t first = 0; first < 257; first += way.batch) {
+      ByteImages batch{0, 3, images.h, images.w, {}};
+      std::vector<std::uint32_t> sample;
+      for (std::size_t k = first; k < std::min<std::size_t>(first + way.batch, 257); ++k) {
+        const std::size_t s = way.backwards ? 256 - k : k;
+        const auto from = images.data.begin() + static_cast<std::ptrdiff_t>(s * image);
+        batch.data.insert(batch.data.end(), from, from + static_cast<std::ptrdiff_t>(image));
+        sample.push_back(static_cast<std::uint32_t>(s) + 3999999900u);
+        ++batch.n;
+      }
+      const Corrupted made = corrupt(name(), args, batch, {.sample = sample});
+      const std::size_t drawn = made.draws.size() / sample.size();
+      for (std::size_t k = 0; k < sample.size(); ++k) {
+        const auto part = [k](const std::vector<float>& of, std::size_t size) {
+          const auto from = of.begin() + static_cast<std::ptrdiff_t>(k * size);
+          return std::vector<float>(from, from + static_cast<std::ptrdiff_t>(size));
+        };
+        by_sample[sample[k]] = {part(made.out, image), part(made.draws, drawn)};
+      }
+    }
+    return by_sample;
+  };
+  const int threads = omp_get_max_threads();
+  const auto expected = all({256, false, 1});
+  for (const Way& way : {Way{1, false, 1}, Way{7, false, 2}, Way{256, false, 2}, Way{7, true, 1}, Way{256, true, 2}})
+    EXPECT_TRUE(all(way) == expected) << "batches of " << way.batch << (way.backwards ? ", backwards, " : ", ")
+                                      << way.threads << " threads";
+  omp_set_num_threads(threads);
 }
 
 TEST_P(EveryCorruption, ReadsOneChannelAsThreeEqualOnes) {

@@ -6,6 +6,9 @@
 
 #include <cmath>
 
+#include "temp_dir.hpp"
+#include "thrown.hpp"
+
 namespace assay {
 namespace {
 
@@ -128,6 +131,75 @@ TEST(CorruptionErrors, AreApartByModelTableAndPipelineAndOfNothingElse) {
   }
   EXPECT_THAT(found, ElementsAre("b stored 0.500000", "a in_memory 0.300000", "a stored 0.400000"));
   EXPECT_TRUE(corruption_errors({clean("a", 900), corrupted("a", "fog", 1, 500)}).empty());
+}
+
+TEST(CorruptionErrors, AreComparedWithAModelOfTheSameResults) {
+  // b errs half as often as net on every corruption, and twice as often on clean images.
+  std::vector<CellResult> cells = benchmark("32");
+  const std::vector<CellResult> own = cells;
+  for (const CellResult& cell : own) {
+    cells.push_back(cell);
+    cells.back().model = "b";
+    cells.back().n = 2000;
+    cells.back().correct = cell.kind == CellKind::clean ? 1600 : 2000 - (1000 - cell.correct);
+  }
+  const std::vector<CorruptionErrors> all = corruption_errors(cells, CorruptionBaseline{"net", {}});
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[1].baseline, "model:net");
+  EXPECT_NEAR(all[0].mce, 1, 1e-14);
+  EXPECT_NEAR(all[0].relative_mce, 1, 1e-14);
+  EXPECT_NEAR(all[1].mce, .5, 1e-14);
+  EXPECT_NEAR(all[1].corruptions.at("gaussian_noise").relative_ce, (.15 - .2) / (.3 - .1), 1e-14);
+  EXPECT_THAT(definition_of(all[1]), testing::HasSubstr("a model of these results"));
+}
+
+TEST(CorruptionErrors, AreComparedWithAnotherRunWhereItHasTheTableAndThePipeline) {
+  CorruptionBaseline other{"other", {{"32", "stored", .05, {{"fog", .78}, {"spatter", .5}}}}};
+  const auto fog = [&](const std::string& table) {
+    const CorruptionErrors found = corruption_errors(benchmark(table), other).at(0);
+    EXPECT_TRUE(std::isnan(found.mce)) << "the other run has one of the 15";
+    EXPECT_TRUE(std::isnan(found.corruptions.at("snow").ce));
+    return std::pair(found.baseline, found.corruptions.at("fog"));
+  };
+  const auto [name, found] = fog("32");
+  EXPECT_EQ(name, "results:other");
+  EXPECT_NEAR(found.ce, .5, 1e-14);
+  EXPECT_NEAR(found.relative_ce, (.39 - .1) / (.78 - .05), 1e-14);
+  const auto [none, undefined] = fog("224");
+  EXPECT_EQ(none, "");
+  EXPECT_TRUE(std::isnan(undefined.ce));
+  other.errors[0].corruptions["fog"] = 0;
+  EXPECT_TRUE(std::isinf(fog("32").second.ce)) << "null in results.json";
+  EXPECT_EQ(baseline_from_json(to_json(other)), other);
+}
+
+struct Refused {
+  std::string content, model, says;
+};
+TEST(ReadBaseline, RefusesWhatIsNone) {
+  const TempDir folder;
+  const auto path = folder.path() / "results.json";
+  const std::string net = R"({"model": "net", "table": "32", "pipeline": "stored", "clean_error": 0.1,
+                              "corruptions": {"fog": {"error": 0.4}}})";
+  std::string other = net;
+  other.replace(other.find("net"), 3, "two");
+  const auto file = [](const std::string& list) { return R"({"corruption_errors": [)" + list + "]}"; };
+  const Refused all[] = {{"{", "", "damaged"},
+                         {"[]", "", "damaged"},
+                         {R"({"cells": []})", "", "no corruption at all five"},
+                         {file(net + "," + other), "", "more than one model: 'net', 'two'"},
+                         {file(net), "resnet", "no model 'resnet' with corruption errors; it has 'net'"},
+                         {file(R"({"model": "net"})"), "", "damaged"}};
+  for (const auto& [content, model, says] : all) {
+    write_file(path, content);
+    const Error error = thrown_by([&path, &name = model] { read_baseline(path, name); });
+    EXPECT_EQ(error.code(), ExitCode::input);
+    EXPECT_THAT(error.what(), testing::HasSubstr(says)) << content;
+  }
+  const Error absent = thrown_by([&] { read_baseline(folder.path() / "none.json", ""); });
+  EXPECT_THAT(absent.what(), testing::HasSubstr("is not there"));
+  write_file(path, file(net));
+  EXPECT_EQ(read_baseline(path, ""), (CorruptionBaseline{"net", {{"32", "stored", .1, {{"fog", .4}}}}}));
 }
 
 }  // namespace
