@@ -32,7 +32,7 @@ ASSAY_HD std::int32_t nearest(double v) {
   return static_cast<std::int32_t>((v + 6755399441055744.0) - 6755399441055744.0);
 }
 
-/// The four pixels around the points of a strip. Rows of one array: arrays by name would not stay in registers.
+/// Where the four pixels around each point of a strip stand: upper left, upper right, lower left, lower right.
 template <int kStrip>
 struct Corners {
   int at[4][kStrip];
