@@ -12,6 +12,7 @@ was skipped. Run by ./run parity, in .venv-parity.
 """
 import argparse
 import importlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -76,9 +77,10 @@ def main() -> int:
         with subprocess.Popen([*words, "--part", str(part)], stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
                 print(line, end="", flush=True)
-                if line.startswith(("ok  ", "FAIL")):
-                    names.append(line[5:].split(": ")[0])
-                    if line.startswith("FAIL"):
+                # A name may hold a colon; behind it stands a number or an exception.
+                if found := re.match(r"(ok  |FAIL) (.+?): (?=\S+ \(at most |Traceback)", line):
+                    names.append(found[2])
+                    if found[1] == "FAIL":
                         failed.append(names[-1])
         return process.returncode
 
