@@ -17,7 +17,7 @@ constexpr Severities<Constants> kConstants = {{{3, .1}, {4, .5}, {6, .5}, {8, .5
                                               {{.3, .4}, {.4, .5}, {.5, .6}, {1, .2}, {1.5, .1}}};
 
 /// The kernel's pixels, as far as they can be felt in a double, by weight. A group has so few that their sum is a
-/// 16-bit number.
+/// 16-bit number; they are taken in pairs, the last one with an empty one.
 constexpr int kMostTaps = 256;
 /// Weights that differ by less than this factor, by roundings, count as their mean: on an image of one level nothing
 /// changes, elsewhere less than 10^-7.

@@ -22,7 +22,7 @@ struct ZoomAxis {
   ASSAY_HD static std::int64_t words(int n) { return 5 * std::int64_t{SmoothPlane::line(n)}; }
 
   /// The strip from x on of a line, zoomed in: its pixels lie within as many columns, and one more, of
-  /// `line`, which begins at first[x]. mixed[k] = f(the pixel there, the next one, their weights).
+  /// `line`, which begins at first[x]. Calls f(k, the pixel there, the next one, their weights).
   template <int kStrip, class F>
   ASSAY_HD void across(int x, const double* line, const F& f) const {
     const std::int32_t* columns = first + x;
