@@ -58,7 +58,6 @@ target_link_options(assay_cuda_runtime INTERFACE "LINKER:-rpath,${cuda_run_path}
 if(NOT EXISTS "${ASSAY_LIBTORCH}/lib/libtorch_cuda.so")
   message(FATAL_ERROR "LibTorch in '${ASSAY_LIBTORCH}' has no CUDA half (lib/libtorch_cuda.so)")
 endif()
-target_include_directories(assay_torch SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # We call nothing in libtorch_cuda, but its kernels register themselves when it is loaded.
 target_link_libraries(assay_torch INTERFACE "${ASSAY_LIBTORCH}/lib/libc10_cuda.so" "${ASSAY_CUBLAS}" assay_cuda_runtime
   "-Wl,--push-state,--no-as-needed,${ASSAY_LIBTORCH}/lib/libtorch_cuda.so,--pop-state")

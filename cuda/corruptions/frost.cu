@@ -102,8 +102,9 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
     append_scaled(bytes, picture, of.args.table);
   }
   std::vector<std::uint32_t> words((kPictures * sizeof(Picture) + bytes.size() + 3) / 4);
-  std::memcpy(words.data(), pictures.data(), kPictures * sizeof(Picture));
-  std::memcpy(words.data() + kPictures * sizeof(Picture) / 4, bytes.data(), bytes.size());
+  auto* const at = reinterpret_cast<std::uint8_t*>(words.data());
+  std::memcpy(at, pictures.data(), kPictures * sizeof(Picture));
+  std::ranges::copy(bytes, at + kPictures * sizeof(Picture));
   return words;
 }
 void check(const CorruptionShape& of) {

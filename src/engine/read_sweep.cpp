@@ -355,6 +355,11 @@ class PerturbationReader {
       std::rotate(epsilon, epsilon + 1, axes.end());
     }
     const std::size_t first = out_.size();
+    // Before they are made: lists of a few hundred values each multiply to billions.
+    std::size_t made = 1;
+    for (const Axis& one : axes) made = std::min(made * one.values.size(), kMaxPerturbations + 1);
+    if (first + made > kMaxPerturbations)
+      config_error(table.where, fmt::format("the lists multiply to more than {} perturbations", kMaxPerturbations));
     do {
       add(table, kind, name, axes, before);
     } while (next(axes));
@@ -420,9 +425,6 @@ class PerturbationReader {
       for (const auto& [key, value] : found.params) params.push_back(key + " = " + shown(value));
       config_error(table.where, fmt::format("{} '{}' with {} is given twice, first at {}", kind_name(kind), name,
                                             params.empty() ? "no parameters" : join(params), it->second));
-    }
-    if (out_.size() == kMaxPerturbations) {
-      config_error(table.where, fmt::format("the lists multiply to more than {} perturbations", kMaxPerturbations));
     }
     found.before = before;
     out_.push_back(std::move(found));

@@ -130,13 +130,11 @@ TEST(ForEachTeam, DoesNothingForNoRows) {
   for_each_team({}, 0, Visit{nullptr});
 }
 
-#if !defined(ASSAY_WITH_CUDA)
 TEST(ForEachTeam, RefusesADeviceThatThisBuildDoesNotHave) {
   std::vector<std::atomic<int>> visits(1);
   EXPECT_ERROR(for_each_team({.backend = Backend::cuda}, 1, Visit{visits.data()}), ExitCode::device, HasSubstr("CUDA"));
   EXPECT_EQ(visits[0], 0);
 }
-#endif
 
 struct AddTo {
   std::uint64_t* counter;

@@ -58,11 +58,10 @@ class BothBackends : public testing::Test {
   }
 
   /// Runs `test` in every order that the device can be made to take. Under TSan, which sees what is ordered and not
-  /// what happens to come first, one is enough; and for
-  /// which lines are reached it is.
+  /// what happens to come first, one is enough.
   template <class Test>
   static void in_every_order(const Test& test) {
-#if defined(ASSAY_SIMT) && !defined(ASSAY_TSAN) && !defined(ASSAY_ONE_ORDER)
+#if defined(ASSAY_SIMT) && !defined(ASSAY_TSAN)
     using simt::Order;
     for (const Order& order : {Order{Order::forward}, Order{Order::reverse}, Order{Order::shuffled, 1},
                                Order{Order::shuffled, 2}, Order{Order::shuffled, 3}}) {

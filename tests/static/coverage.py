@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Which lines of the device code the tests on fibers reach.
 
-usage: tests/static/coverage.py [--build DIR] [--at-least PERCENT]
+usage: tests/static/coverage.py [--build DIR] [--at-least PERCENT] [--forget]
 
-Runs the fibers' tests of build/coverage and adds up what gcov says of cuda/ and of the headers that kernels are made of. Lists
-every line that no test reaches; exit 1 below the given share (95%).
+Adds up what gcov says of cuda/ and of the headers that kernels are made of after the fibers' tests of a build with sanitizers
+(ctest --preset ci runs all three steps). Lists every line that no test reaches; exit 1 below the given share (95%).
 """
 import argparse
 import json
@@ -34,28 +34,15 @@ def counts(data: Path) -> list[tuple[str, int, int]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", type=Path, default=ROOT / "build/coverage")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/ci")
     parser.add_argument("--at-least", type=float, default=95, metavar="PERCENT")
+    parser.add_argument("--forget", action="store_true", help="remove what earlier runs counted; no sum")
     options = parser.parse_args()
     objects = options.build / "tests/CMakeFiles/assay_device_tests.dir"
-    for old in objects.rglob("*.gcda"):
-        old.unlink()
-    environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-    # Without those that run a sweep over and over to break it at another place: they take minutes here and reach no other line;
-    # and without the kernels with faults, one of which wants every order.
-    broken = "-Fibers.*:DeviceUnit.Leaves*:DeviceUnit.Loses*:DeviceUnit.Ends*:DeviceUnit.APass*:DeviceBench.*"
-    words = [options.build / "tests/assay_device_tests", "--gtest_brief=1", f"--gtest_filter={broken}"]
-    parts = 4 * os.cpu_count()
-
-    def run(part: int) -> subprocess.CompletedProcess:
-        shard = {"GTEST_TOTAL_SHARDS": str(parts), "GTEST_SHARD_INDEX": str(part)}
-        return subprocess.run(words, env=environment | shard, capture_output=True, text=True)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for ran in pool.map(run, range(parts)):
-            if ran.returncode != 0:
-                print(ran.stdout + ran.stderr)
-                return 1
+    if options.forget:
+        for old in objects.rglob("*.gcda"):
+            old.unlink()
+        return 0
     reached: dict[tuple[str, int], int] = defaultdict(int)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for lines in pool.map(counts, sorted(objects.rglob("*.gcda"))):
