@@ -1,9 +1,9 @@
 #pragma once
-#include <cmath>
 #include <limits>
 
 #include "assay/core/team.hpp"
 #include "assay/metric.hpp"
+#include "assay/statistics.hpp"
 
 namespace assay {
 
@@ -53,21 +53,16 @@ inline Estimate point_estimate(double value) {
   return e;
 }
 
-/// A rate k / n with Wilson's 95% score interval (Wilson 1927). `unknown` samples could have counted: they widen the
-/// interval upwards, to Wilson's bound for k + unknown.
+/// A rate k / n with Wilson's 95% score interval. `unknown` samples could have counted: they widen the interval
+/// upwards, to Wilson's bound for k + unknown.
 inline Estimate rate_estimate(std::uint64_t k, std::uint64_t n, std::uint64_t unknown) {
   if (n == 0) return undefined_estimate();
-  constexpr double kZ = 1.959963984540054;  // the normal's 97.5% quantile
-  const double count = static_cast<double>(n), z2 = kZ * kZ;
-  const auto bound = [&](std::uint64_t successes, double sign) {
-    const double p = static_cast<double>(successes) / count;
-    const double centre = p + z2 / (2 * count);
-    const double half = kZ * std::sqrt(p * (1 - p) / count + z2 / (4 * count * count));
-    return (centre + sign * half) / (1 + z2 / count);
-  };
-  // Wilson's bounds reach 0 and 1 exactly for none and all; rounding must not move them inwards or past.
-  const double lo = k == 0 ? 0.0 : bound(k, -1), hi = k + unknown == n ? 1.0 : bound(k + unknown, 1);
-  return {static_cast<double>(k) / count, lo, hi, 0.95, {}};
+  constexpr double kConfidence = 0.95;
+  return {static_cast<double>(k) / static_cast<double>(n),
+          wilson(k, n, kConfidence).lo,
+          wilson(k + unknown, n, kConfidence).hi,
+          kConfidence,
+          {}};
 }
 
 inline bool every_cell(CellKind) {
