@@ -336,15 +336,17 @@ static void finish_trace(const Exec& exec, const Pool& pool, std::vector<TraceSt
 }
 
 /// One attack on all samples of the pool that are still to be fooled. The number of lanes begins at the batch and
-/// falls, by an eighth of it or kFewestRows, to what is left.
+/// falls, by an eighth of it or 8 rows, to what is left and kFewestRows.
 void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model,
                           std::vector<TraceStep>* trace) {
   const Loss* const loss = attack.loss.empty() ? nullptr : Registry<Loss>::find(attack.loss);
   LaneBatch& batch = lanes.batch;
   const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
   // A few fixed sizes, as each may be another kernel of the model's.
-  const std::int64_t step = std::max(batch_ / 8, kFewestRows);
-  const auto fewer = [&](std::int64_t needed) { return std::min(batch.lanes, (needed + step - 1) / step * step); };
+  const std::int64_t step = std::max(batch_ / 8, kFewestRows / 2);
+  const auto fewer = [&](std::int64_t needed) {
+    return std::min(batch.lanes, std::max(kFewestRows, (needed + step - 1) / step * step));
+  };
   batch.lanes = batch_;
   batch.lanes = fewer(pool.n * rounds_of(attack));
   begin_items(exec_, pool, resident_, lanes);
