@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,11 @@ inline std::vector<std::string> single_attacks() {
   return names;
 }
 
-/// The test's name is the key.
+/// The test's name is the key, in the letters that GoogleTest takes.
 inline std::string by_name(const testing::TestParamInfo<std::string>& info) {
-  return info.param;
+  std::string name = info.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
 }
 
 }  // namespace assay

@@ -123,7 +123,8 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--probs", options->probabilities, "N x K .npy, rows sum to 1");
   verb->add_option("--labels", options->labels, "N integers, .npy")->required();
   verb->add_option("--metric", options->metrics, "metric, may be repeated")->required();
-  verb->add_option("--profile", options->profile, "follow a peer's rule where it differs: torchmetrics, sklearn");
+  verb->add_option("--profile", options->profile,
+                   "follow a peer's rule where it differs: torchmetrics, sklearn, uncertainty-calibration");
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return score(*options); }};
 }

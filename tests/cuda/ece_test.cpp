@@ -4,14 +4,10 @@
 
 #include <cmath>
 
-#include "cuda/metric_run.hpp"
+#include "cuda/calibration_rows.hpp"
 
 namespace assay {
 namespace {
-
-SampleRow sample(float confidence, bool right) {
-  return {0, static_cast<std::uint16_t>(right ? SampleRow::correct : 0), confidence, 0.f, 0.f};
-}
 
 /// The bin that a single sample of this confidence falls in.
 int bin_of(float confidence, const std::string& profile) {
