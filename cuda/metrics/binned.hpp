@@ -84,8 +84,9 @@ struct Reliability {
 
 /// A metric of the bins: Error::of(reliability).
 template <class Error, class Edges>
-Metric binned(const std::string& name, const std::string& bins, const std::string& norm, const std::string& profile) {
-  return {.definition = name + "/top-label/" + bins + "/" + norm,
+Metric binned(const std::string& name, const std::string& bins, const std::string& norm, const std::string& numbers,
+              const std::string& profile) {
+  return {.definition = name + "/top-label/" + bins + "/" + norm + "/" + numbers,
           .words = Binned<Edges>::kWords,
           .applies = every_cell,
           .reduce = launch_metric<Binned<Edges>>,
@@ -104,13 +105,13 @@ template <class Error>
 Metric binned_with_profiles(const std::string& name, const std::string& norm, bool torchmetrics,
                             const std::string& upper_closed = {}) {
   auto metric =
-      binned<Error, LowerClosed>(name, "w15/[lo,hi) last closed/float32 confidence in units of 2^-32", norm, "");
+      binned<Error, LowerClosed>(name, "w15/[lo,hi) last closed", norm, "float32 confidence in units of 2^-32", "");
   if (torchmetrics)
-    metric.profiles.push_back(binned<Error, TorchMetrics>(
-        name, "w15 + a bin for 1.0/[lo,hi)/float32 edges of torch.linspace", norm, "torchmetrics"));
+    metric.profiles.push_back(binned<Error, TorchMetrics>(name, "w15 + a bin for 1.0/[lo,hi)", norm,
+                                                          "float32 edges of torch.linspace", "torchmetrics"));
   if (!upper_closed.empty())
     metric.profiles.push_back(
-        binned<Error, UpperClosed>(name, "w15/(lo,hi]/float64 edges of numpy.linspace", norm, upper_closed));
+        binned<Error, UpperClosed>(name, "w15/(lo,hi]", norm, "float64 edges of numpy.linspace", upper_closed));
   return metric;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,10 +41,12 @@ enum class CellKind { clean, corrupted, attacked };
 struct Estimate {
   double value, lo, hi, confidence;
   std::map<std::string, std::vector<double>> curves;  ///< such as the bins of a reliability diagram
+  std::string undefined = {};                         ///< why there is no value
 };
 
-/// A statistic over samples. Its state is `words` 64-bit integers, all zero when empty; adding two states word by word
-/// merges them exactly, so batches, shards, order and device cannot change the result.
+/// A statistic over samples, the same for any batches, shards, order and device. Either a sum: its state is `words`
+/// 64-bit integers, all zero when empty, and adding two states word by word merges them exactly. Or a rank statistic,
+/// which needs the rows of all samples: `rank` is set and `words` is 0.
 struct Metric {
   std::string definition;
   int words = 0;
@@ -54,6 +57,7 @@ struct Metric {
   std::string profile = {};           ///< "" or the peer whose rule this variant follows
   std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
   std::string targeted = {};          ///< its definition under an attack with a target; empty: the same
+  Estimate (*rank)(std::span<const SampleRow> rows) = nullptr;
 };
 #define ASSAY_METRIC(name, ...)                                 \
   const ::assay::Registry<::assay::Metric>::Add assay_metric_ { \

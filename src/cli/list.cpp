@@ -93,7 +93,7 @@ ExitCode list(const Options& options) {
       fmt::print("{}{}\n", kind.empty() ? "" : "\n", plural(entry["kind"].get<std::string>()));
       kind = entry["kind"].get<std::string>();
     }
-    fmt::print("  {:<22} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
+    fmt::print("  {:<30} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
     // What all corruptions take is said below the last.
     const std::size_t common = kind == "corruption" ? corruption_params({}).size() : 0;
     for (std::size_t k = common; k < entry["params"].size(); ++k) fmt::print("{}", line(entry["params"][k]));

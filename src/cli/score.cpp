@@ -99,15 +99,17 @@ ExitCode score(const Options& options) {
   }
   nlohmann::json report = nlohmann::json::object();
   for (std::size_t m = 0; m < metrics.size(); ++m) {
-    std::vector<std::uint64_t> state(static_cast<std::size_t>(metrics[m]->words));
-    metrics[m]->reduce(exec, rows.data(), n, state.data());
-    report[options.metrics[m]] = to_json(metrics[m]->finish(state.data()), metrics[m]->definition);
+    const Metric& metric = *metrics[m];
+    std::vector<std::uint64_t> state(static_cast<std::size_t>(metric.words));
+    if (metric.reduce != nullptr) metric.reduce(exec, rows.data(), n, state.data());
+    report[options.metrics[m]] =
+        to_json(metric.rank != nullptr ? metric.rank(rows) : metric.finish(state.data()), metric.definition);
   }
   if (options.json)
     print_json({{"schema", 1}, {"n", n}, {"metrics", report}});
   else
     for (const auto& [name, entry] : report.items())
-      fmt::print("{:<16} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
+      fmt::print("{:<30} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
   const auto undecided =
       std::count_if(rows.begin(), rows.end(), [](const SampleRow& row) { return row.has(SampleRow::undecided); });
   if (undecided > 0) fmt::print(stderr, "warning: {} rows are undecided: their logits are not finite\n", undecided);

@@ -145,7 +145,7 @@ struct Bench {
   void metrics(std::int64_t samples) const {
     const std::string shape = std::to_string(samples);
     for (const auto& [name, metric] : Registry<Metric>::all()) {
-      if (!wanted("metric", name, shape)) continue;
+      if (metric.reduce == nullptr || !wanted("metric", name, shape)) continue;
       const auto rows = filled<SampleRow>(exec, samples, [](std::uint32_t bits) {
         return SampleRow{0, static_cast<std::uint16_t>(bits % 32), unit(bits), 3 * unit(bits), 2 * unit(bits)};
       });

@@ -129,10 +129,15 @@ std::int64_t Evaluator::load_batch(std::int64_t first, std::int64_t hi) {
   return rows;
 }
 
+/// Whether a unit keeps a state of it; of a rank statistic it keeps the rows.
+static bool sums(const Metric& metric, CellKind kind) {
+  return metric.reduce != nullptr && metric.applies(kind);
+}
+
 std::int64_t Evaluator::state_words(CellKind kind) const {
   std::int64_t words = 0;
   for (const auto& [name, metric] : Registry<Metric>::all())
-    if (metric.applies(kind)) words += metric.words;
+    if (sums(metric, kind)) words += metric.words;
   return words;
 }
 
@@ -143,7 +148,7 @@ void Evaluator::finish(UnitResult& result, CellKind kind, const SampleRow* rows,
   zero(exec_, states, words);
   std::int64_t at = 0;
   for (const auto& [name, metric] : Registry<Metric>::all())
-    if (metric.applies(kind)) {
+    if (sums(metric, kind)) {
       metric.reduce(exec_, rows, n, states + at);
       at += metric.words;
     }
@@ -158,7 +163,7 @@ void Evaluator::finish(UnitResult& result, CellKind kind, const SampleRow* rows,
   fetch(result.rows, rows);
   auto word = fetched.begin();
   for (const auto& [name, metric] : Registry<Metric>::all())
-    if (metric.applies(kind)) {
+    if (sums(metric, kind)) {
       result.states[name] = {word, word + metric.words};
       word += metric.words;
     }

@@ -160,6 +160,9 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   Results results;
   results.source = plan.source;
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
+  const bool ranked = std::ranges::any_of(
+      plan.metrics, [](const std::string& name) { return Registry<Metric>::find(name)->rank != nullptr; });
+  std::vector<std::vector<SampleRow>> rows(plan.cells.size());
   for (const Cell& cell : plan.cells) {
     CellResult result;
     result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
@@ -193,11 +196,12 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
       cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
       cell.label_is_target += row.has(SampleRow::label_is_target) ? 1u : 0u;
     }
+    if (ranked) rows[at].insert(rows[at].end(), record->rows.begin(), record->rows.end());
     cell.passes += record->passes;
     cell.evaluated += record->evaluated;
     for (const std::string& name : plan.metrics) {
       const Metric& metric = *Registry<Metric>::find(name);
-      if (!metric.applies(cell.kind)) continue;
+      if (!metric.applies(cell.kind) || metric.rank != nullptr) continue;
       auto& total = states[at][name];
       total.resize(static_cast<std::size_t>(metric.words));
       auto found = record->states.find(name);
@@ -217,7 +221,11 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   for (std::size_t c = 0; c < results.cells.size(); ++c) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
-    for (const auto& [name, state] : states[c]) cell.metrics[name] = Registry<Metric>::find(name)->finish(state.data());
+    for (const std::string& name : plan.metrics) {
+      const Metric& metric = *Registry<Metric>::find(name);
+      if (!metric.applies(cell.kind)) continue;
+      cell.metrics[name] = metric.rank != nullptr ? metric.rank(rows[c]) : metric.finish(states[c].at(name).data());
+    }
   }
   results.corruption_errors = corruption_errors(results.cells, plan.baseline);
   return results;

@@ -14,11 +14,13 @@ nlohmann::json number(double value) {
 }
 
 nlohmann::json to_json(const Estimate& estimate, const std::string& definition) {
-  return {{"value", number(estimate.value)},
-          {"lo", number(estimate.lo)},
-          {"hi", number(estimate.hi)},
-          {"confidence", number(estimate.confidence)},
-          {"definition", definition}};
+  nlohmann::json json = {{"value", number(estimate.value)},
+                         {"lo", number(estimate.lo)},
+                         {"hi", number(estimate.hi)},
+                         {"confidence", number(estimate.confidence)},
+                         {"definition", definition}};
+  if (!estimate.undefined.empty()) json["undefined"] = estimate.undefined;
+  return json;
 }
 
 nlohmann::json to_json(const CorruptionErrors& errors) {

@@ -26,4 +26,11 @@ inline std::vector<SampleRow> many_bins(int n) {
   return rows;
 }
 
+/// 60 confidences, no two alike; 36 samples are right.
+inline std::vector<SampleRow> no_ties() {
+  std::vector<SampleRow> rows;
+  for (int i = 0; i < 60; ++i) rows.push_back(sample(static_cast<float>(37 * i % 61 + 1) / 64.f, (i * i + i) % 5 < 2));
+  return rows;
+}
+
 }  // namespace assay

@@ -14,10 +14,11 @@
 namespace assay {
 namespace {
 
-/// "name", and "name_profile" for each of its profiles.
+/// "name", and "name_profile" for each of its profiles, of those that are sums.
 std::vector<std::string> metrics_and_profiles() {
   std::vector<std::string> names;
   for (const std::string& name : registered_names<Metric>()) {
+    if (Registry<Metric>::find(name)->rank != nullptr) continue;
     names.push_back(name);
     for (const Metric& profile : Registry<Metric>::find(name)->profiles) names.push_back(name + "_" + profile.profile);
   }
@@ -138,6 +139,51 @@ TEST_P(EveryMetric, NamesItsDefinition) {
   EXPECT_FALSE(metric().definition.empty());
   EXPECT_GT(metric().words, 0);
   EXPECT_TRUE(metric().applies(CellKind::attacked));
+}
+
+std::vector<std::string> rank_statistics() {
+  std::vector<std::string> names = registered_names<Metric>();
+  std::erase_if(names, [](const std::string& name) { return Registry<Metric>::find(name)->rank == nullptr; });
+  return names;
+}
+
+class EveryRankMetric : public testing::TestWithParam<std::string> {
+ protected:
+  static const Metric& metric() { return *Registry<Metric>::find(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Registered, EveryRankMetric, testing::ValuesIn(rank_statistics()), by_name);
+
+TEST_P(EveryRankMetric, HasTheSameBitsForEveryOrderOfRows) {
+  std::vector<SampleRow> rows = some_rows(kRows);
+  const double forwards = metric().rank(rows).value;
+  EXPECT_TRUE(forwards >= 0 && forwards <= 1) << forwards;
+  std::ranges::reverse(rows);
+  EXPECT_EQ(metric().rank(rows).value, forwards);
+  std::ranges::rotate(rows, rows.begin() + 4097);
+  EXPECT_EQ(metric().rank(rows).value, forwards);
+}
+
+TEST_P(EveryRankMetric, LeavesUndecidedSamplesOut) {
+  std::vector<SampleRow> rows = some_rows(500);
+  const double with = metric().rank(rows).value;
+  EXPECT_GT(std::erase_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); }), 10u);
+  EXPECT_EQ(metric().rank(rows).value, with);
+}
+
+TEST_P(EveryRankMetric, IsUndefinedForAReasonWithoutDecidedSamples) {
+  for (const std::size_t n : {0u, 7u}) {
+    const std::vector<SampleRow> rows(n, {0xFFFF, SampleRow::undecided | SampleRow::clean_correct, 0.f, 0.f, 0.f});
+    const Estimate estimate = metric().rank(rows);
+    EXPECT_TRUE(std::isnan(estimate.value));
+    EXPECT_EQ(estimate.undefined, "no sample was decided");
+  }
+}
+
+TEST_P(EveryRankMetric, KeepsNoState) {
+  EXPECT_EQ(metric().words, 0);
+  EXPECT_EQ(metric().reduce, nullptr);
+  EXPECT_FALSE(metric().definition.empty());
+  EXPECT_TRUE(metric().applies(CellKind::clean) && metric().applies(CellKind::attacked));
 }
 
 TEST(EveryMetricTogether, HasADefinitionOfItsOwn) {

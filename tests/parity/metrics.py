@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score, average_precision_score, brier_score_loss, log_loss, roc_auc_score, roc_curve, top_k_accuracy_score)  # fmt: skip
 from torchmetrics import MeanSquaredError
 from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.functional.text import perplexity
@@ -22,7 +23,10 @@ from program import ASSAY, registered, run
 
 TOLERANCE = 1e-6
 BINS = 15
-METRICS = ("accuracy", "top5_accuracy", "nll", "brier", "ece", "mce", "rmsce")
+METRICS = (
+    "accuracy", "top5_accuracy", "nll", "brier", "ece", "mce", "rmsce", "misclassification_auroc", "misclassification_aupr_success",
+    "misclassification_aupr_error", "misclassification_fpr95", "misclassification_fpr95_error")  # fmt: skip
+RANKS = 1e-12  # counts and divisions on both sides
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,38 @@ class ScikitLearn:
             return float(log_loss(o.labels, o.probabilities, labels=range(o.classes)))
 
     @staticmethod
+    def ranked(o: Outputs) -> tuple[np.ndarray, np.ndarray]:
+        """What is right, and how sure the model was of it."""
+        return o.values.argmax(axis=1) == o.labels, o.probabilities.max(axis=1).astype(np.float32)
+
+    @staticmethod
+    def misclassification_auroc(o: Outputs) -> float:
+        return float(roc_auc_score(*ScikitLearn.ranked(o)))
+
+    @staticmethod
+    def misclassification_aupr_success(o: Outputs) -> float:
+        return float(average_precision_score(*ScikitLearn.ranked(o)))
+
+    @staticmethod
+    def misclassification_aupr_error(o: Outputs) -> float:
+        right, confidence = ScikitLearn.ranked(o)
+        return float(average_precision_score(~right, -confidence))
+
+    @staticmethod
+    def fpr95(positive: np.ndarray, score: np.ndarray) -> float:
+        fpr, tpr, _ = roc_curve(positive, score, drop_intermediate=False)
+        return float(fpr[np.argmax(tpr >= 0.95)])
+
+    @staticmethod
+    def misclassification_fpr95(o: Outputs) -> float:
+        return ScikitLearn.fpr95(*ScikitLearn.ranked(o))
+
+    @staticmethod
+    def misclassification_fpr95_error(o: Outputs) -> float:
+        right, confidence = ScikitLearn.ranked(o)
+        return ScikitLearn.fpr95(~right, -confidence)
+
+    @staticmethod
     def accuracy(o: Outputs) -> float:
         return float(accuracy_score(o.labels, o.values.argmax(axis=1)))
 
@@ -193,11 +229,13 @@ def checks(work: Path, _: bool) -> list[Check]:
                     own, other = score(outputs, peer.profile, work)[metric], getattr(peer, metric)(outputs)
                     if own is None:
                         raise RuntimeError(f"assay says it is undefined, {peer.profile} says {other}")
-                    return Measured(abs(own - other), TOLERANCE, f"assay {own:.9g}, peer {other:.9g}")
+                    tolerance = RANKS if metric.startswith("misclassification") else TOLERANCE
+                    return Measured(abs(own - other), tolerance, f"assay {own:.9g}, peer {other:.9g}")
 
                 found.append(Check(f"{metric} of {outputs.name}, {peer.profile}", measure))
     # robust_accuracy and robust_accuracy_final have their rows in attack_end_to_end.py. uncertainty-calibration ships no
-    # wheel: its numbers are goldens of rmsce_debiased_test.cpp.
-    covered = {*METRICS, "robust_accuracy", "robust_accuracy_final", "rmsce_debiased"}
+    # wheel, and nobody installable has the others: their numbers are goldens of their tests.
+    golden = {"rmsce_debiased", "ece_equal_mass", "ks_calibration", "aurc", "eaurc", "augrc"}
+    covered = {*METRICS, *golden, "robust_accuracy", "robust_accuracy_final"}
     found.append(expect_covered("metric", registered("metric"), covered))
     return found

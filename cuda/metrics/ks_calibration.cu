@@ -1,0 +1,23 @@
+// Kolmogorov-Smirnov calibration error of the top label, without bins (Gupta et al. 2021, arXiv:2006.12800, eq. 7).
+#include "metrics/ranked.hpp"
+
+namespace assay {
+namespace {
+
+struct Ks {
+  static constexpr bool kBoth = false;
+  static double of(const Ranking& ranking) {
+    double gap = 0, worst = 0;
+    for (const Ties& ties : ranking) {
+      gap += static_cast<double>(ties.hits) - static_cast<double>(ties.count) * static_cast<double>(ties.score);
+      worst = std::fmax(worst, std::abs(gap));
+    }
+    return worst / static_cast<double>(count(ranking).all());
+  }
+};
+ASSAY_RANKED_METRIC("ks_calibration", Ks,
+                    "largest |sum of (correct - confidence)| over samples up to a confidence, over n; ties together, "
+                    "undecided left out");
+
+}  // namespace
+}  // namespace assay

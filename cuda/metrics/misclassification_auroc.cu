@@ -1,0 +1,15 @@
+// How well confidence tells right from wrong (Hendrycks & Gimpel 2017, arXiv:1610.02136, section 2).
+#include "metrics/ranked.hpp"
+
+namespace assay {
+namespace {
+
+struct Auroc {
+  static constexpr bool kBoth = true;
+  static double of(const Ranking& ranking) { return auroc(ranking); }
+};
+ASSAY_RANKED_METRIC("misclassification_auroc", Auroc,
+                    "P(confidence of a right sample > that of a wrong one) + P(equal) / 2, undecided left out");
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,32 @@
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "assay/rank.hpp"
+#include "metrics/metric_kernel.hpp"
+
+// What the statistics of a ranking by confidence share. Host code: the rows have crossed over, and sorting them takes
+// less time than that.
+namespace assay {
+
+/// A metric of the ranking: M::of(ranking), which has both right and wrong samples where M::kBoth.
+template <class M>
+Estimate ranked(std::span<const SampleRow> rows) {
+  const Ranking ranking = by_confidence(rows);
+  const Counts counts = count(ranking);
+  Estimate estimate = undefined_estimate();
+  if (counts.all() == 0)
+    estimate.undefined = "no sample was decided";
+  else if (M::kBoth && counts.hits == 0)
+    estimate.undefined = "no sample is right";
+  else if (M::kBoth && counts.others == 0)
+    estimate.undefined = "no sample is wrong";
+  else
+    estimate.value = M::of(ranking);
+  return estimate;
+}
+
+#define ASSAY_RANKED_METRIC(name, type, text) \
+  ASSAY_METRIC(name, .definition = text, .applies = every_cell, .rank = ranked<type>)
+
+}  // namespace assay

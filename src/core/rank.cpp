@@ -1,0 +1,108 @@
+#include "assay/rank.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "assay/core/math.hpp"
+
+namespace assay {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+/// Rising, in three passes over 11 bits each: several times as fast as std::sort, and the time does not depend on what
+/// is sorted.
+void sort_rising(std::vector<std::uint32_t>& keys) {
+  constexpr int kBits = 11, kPasses = 3;
+  constexpr std::uint32_t kMask = (1u << kBits) - 1;
+  std::array<std::array<std::size_t, kMask + 1>, kPasses> ends{};
+  for (const std::uint32_t key : keys)
+    for (int pass = 0; pass < kPasses; ++pass) ++ends[static_cast<std::size_t>(pass)][key >> (kBits * pass) & kMask];
+  std::vector<std::uint32_t> other(keys.size());
+  for (int pass = 0; pass < kPasses; ++pass) {
+    auto& at = ends[static_cast<std::size_t>(pass)];
+    std::size_t begin = 0;
+    for (std::size_t& end : at) begin += std::exchange(end, begin);
+    for (const std::uint32_t key : keys) other[at[key >> (kBits * pass) & kMask]++] = key;
+    keys.swap(other);
+  }
+}
+
+}  // namespace
+
+Ranking by_confidence(std::span<const SampleRow> rows) {
+  // A confidence is in [0, 1], where the bits of floats rise with them and leave one free.
+  std::vector<std::uint32_t> keys;
+  keys.reserve(rows.size());
+  for (const SampleRow& row : rows)
+    if (!row.has(SampleRow::undecided))
+      keys.push_back(float_to_bits(row.confidence) << 1 | (row.has(SampleRow::correct) ? 1u : 0u));
+  sort_rising(keys);
+  Ranking ranking;
+  for (const std::uint32_t key : keys) {
+    const float score = bits_to_float(key >> 1);
+    if (ranking.empty() || ranking.back().score != score) ranking.push_back({score, 0, 0});
+    ++ranking.back().count;
+    ranking.back().hits += key & 1;
+  }
+  return ranking;
+}
+
+Ranking reversed(Ranking ranking) {
+  std::ranges::reverse(ranking);
+  for (Ties& ties : ranking) ties.hits = ties.count - ties.hits;
+  return ranking;
+}
+
+Counts count(const Ranking& ranking) {
+  Counts counts;
+  for (const Ties& ties : ranking) {
+    counts.hits += ties.hits;
+    counts.others += ties.count - ties.hits;
+  }
+  return counts;
+}
+
+double auroc(const Ranking& ranking) {
+  const Counts all = count(ranking);
+  if (all.hits == 0 || all.others == 0) return kNone;
+  __extension__ unsigned __int128 halves = 0;
+  std::uint64_t below = 0;
+  for (const Ties& ties : ranking) {
+    const std::uint64_t others = ties.count - ties.hits;
+    __extension__ using Wide = unsigned __int128;
+    halves += Wide{ties.hits} * (2 * below + others);
+    below += others;
+  }
+  return static_cast<double>(halves) / (2 * static_cast<double>(all.hits) * static_cast<double>(all.others));
+}
+
+double aupr(const Ranking& ranking, Area area) {
+  const auto hits = static_cast<double>(count(ranking).hits);
+  if (hits == 0) return kNone;
+  double sum = 0, before = 1;
+  std::uint64_t found = 0, taken = 0;
+  for (auto ties = ranking.rbegin(); ties != ranking.rend(); ++ties) {
+    found += ties->hits;
+    taken += ties->count;
+    const double precision = static_cast<double>(found) / static_cast<double>(taken);
+    sum += static_cast<double>(ties->hits) / hits * (area == Area::steps ? precision : (precision + before) / 2);
+    before = precision;
+  }
+  return sum;
+}
+
+double fpr_at_tpr(const Ranking& ranking, double tpr) {
+  const Counts all = count(ranking);
+  if (all.hits == 0 || all.others == 0) return kNone;
+  Counts taken;
+  for (auto ties = ranking.rbegin(); ties != ranking.rend(); ++ties) {
+    taken.hits += ties->hits;
+    taken.others += ties->count - ties->hits;
+    if (static_cast<double>(taken.hits) / static_cast<double>(all.hits) >= tpr) break;
+  }
+  return static_cast<double>(taken.others) / static_cast<double>(all.others);
+}
+
+}  // namespace assay
