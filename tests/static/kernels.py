@@ -51,11 +51,6 @@ ALLOWED: dict[str, dict[str, str]] = {
 NO_KERNELS = {"autoattack", "ensemble"}  # made of other attacks
 
 
-def has_kernels(source: Path) -> bool:
-    """Rank statistics are computed on the host."""
-    return source.stem not in NO_KERNELS and '"metrics/ranked.hpp"' not in source.read_text()
-
-
 class Kernel(NamedTuple):
     """One __global__ function on one architecture."""
     registers: int
@@ -259,7 +254,7 @@ def broken_invariants(kernels: Kernels, sources: list[Path]) -> list[str]:
                     said.setdefault(f"has no {width} {access}", []).append(f"sm_{arch}")
         findings += [f"{name}: {what} on {', '.join(where)}" for what, where in said.items()]
     for source in sources:
-        needed = REQUIRED.get(source.parent.name, set()) if has_kernels(source) else set()
+        needed = REQUIRED.get(source.parent.name, set()) if source.stem not in NO_KERNELS else set()
         found = {name.kernel.split("<")[0] for name in kernels if name.file == source.stem}
         findings += [f"{source.stem}: {source.relative_to(ROOT)} has no {kernel}" for kernel in sorted(needed - found)]
     for pattern in STREAMS:

@@ -1,7 +1,4 @@
 #pragma once
-#include <cmath>
-#include <limits>
-
 #include "assay/rank.hpp"
 #include "metrics/metric_kernel.hpp"
 

@@ -1,4 +1,6 @@
 // Kolmogorov-Smirnov calibration error of the top label, without bins (Gupta et al. 2021, arXiv:2006.12800, eq. 7).
+#include <cmath>
+
 #include "metrics/ranked.hpp"
 
 namespace assay {

@@ -1,5 +1,8 @@
 // Expected calibration error of the top label over bins of equal mass (Nguyen & O'Connor 2015, arXiv:1508.05154;
 // Nixon et al. 2019, arXiv:1904.01685).
+#include <cmath>
+#include <utility>
+
 #include "metrics/ranked.hpp"
 
 namespace assay {
