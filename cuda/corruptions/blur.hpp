@@ -104,24 +104,26 @@ struct SmoothPlane {
   ASSAY_HD int wide_stride() const { return line(w) + 2 * radius; }
 };
 
-/// Blurs plane.in, down and then across; store(y, x, values, count) gets up to kStrip pixels from x on, and may write
-/// plane.in. What is in between is rounded to T, as scipy does for images of that type. Barriers stand before it reads
-/// and after it has read.
+/// Blurs plane.in, down and then across (whose radius is the plane's); store(y, x, values, count) gets up to kStrip
+/// pixels from x on, and may write plane.in. What is in between is rounded to T, as scipy does for images of that type.
+/// Barriers stand before it reads and after it has read.
 template <class T = double, class Team, class Store>
-ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, Edge edge, const Store& store) {
+ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& down, const Taps& across, Edge edge,
+                     const Store& store) {
   constexpr int kStrip = Team::kStrip;
-  const int h = plane.h, w = plane.w, radius = kernel.radius, stride = plane.stride(), wide = plane.wide_stride();
-  const double *in = plane.in, *taps = kernel.taps;
+  const int h = plane.h, w = plane.w, reach = down.radius, radius = across.radius;
+  const int stride = plane.stride(), wide = plane.wide_stride();
+  const double *in = plane.in, *down_taps = down.taps, *taps = across.taps;
   double* between = plane.between;
   team.sync();
   team.each_strip(h, w, [=](int y, int x) {
     double sum[kStrip];
     const double* middle = in + std::int64_t{y} * stride + x;
-    for (int k = 0; k < kStrip; ++k) sum[k] = middle[k] * taps[0];
-    for (int j = radius; j > 0; --j) {
+    for (int k = 0; k < kStrip; ++k) sum[k] = middle[k] * down_taps[0];
+    for (int j = reach; j > 0; --j) {
       const double* above = in + std::int64_t{at_edge(edge, y - j, h)} * stride + x;
       const double* below = in + std::int64_t{at_edge(edge, y + j, h)} * stride + x;
-      const double tap = taps[j];
+      const double tap = down_taps[j];
       for (int k = 0; k < kStrip; ++k) sum[k] += (above[k] + below[k]) * tap;
     }
     double* out = between + std::int64_t{y} * wide + radius + x;
@@ -146,6 +148,11 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, E
     }
     store(y, x, sum, kStrip < w - x ? kStrip : w - x);
   });
+}
+
+template <class T = double, class Team, class Store>
+ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& kernel, Edge edge, const Store& store) {
+  smooth<T>(team, plane, kernel, kernel, edge, store);
 }
 
 /// value(i) of each pixel i into plane.in. Its worker is the one that has element i of a row of h x w.

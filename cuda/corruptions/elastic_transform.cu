@@ -1,7 +1,8 @@
 // A random affine map and a smooth random displacement: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of
 // ImageNet-C (whose 244 for 224 is the benchmark's own), Tiny-ImageNet-C and CIFAR-10-C. The map is OpenCV's warpAffine
 // of float32, which reads at whole 32nds of a pixel, edges mirrored (reflect 101); then scipy's map_coordinates of
-// order 1, edges mirrored (reflect).
+// order 1, edges mirrored (reflect). The Python package imagecorruptions has no affine map, and a displacement that
+// goes by the image's sides.
 #include "corruptions/blur.hpp"
 
 namespace assay {
@@ -26,6 +27,19 @@ constexpr Severities<Constants> kConstants = {{{244 * 2, 244 * .7, 244 * .1},
                                                {32 * .1, 32 * .04, 32 * .05},
                                                {32 * .1, 32 * .03, 32 * .03}}};
 constexpr double kTruncate = 3.0;
+
+double sigma_of(const CorruptionArgs& args, std::int64_t side) {
+  return args.table == Table::imagecorruptions ? static_cast<double>(side) * .01 : kConstants.at(args).sigma;
+}
+/// Of a displacement in [-1, 1).
+double alpha_of(const CorruptionArgs& args, std::int64_t h) {
+  constexpr double kPackage[5] = {250 * .05, 250 * .065, 250 * .085, 250 * .1, 250 * .12};
+  return args.table == Table::imagecorruptions ? kPackage[args.severity - 1] * (static_cast<double>(h) * .005)
+                                               : kConstants.at(args).alpha;
+}
+double affine_of(const CorruptionArgs& args) {
+  return args.table == Table::imagecorruptions ? 0 : kConstants.at(args).affine;
+}
 
 /// To the nearest whole number, halves to even; |v| < 2^51.
 ASSAY_HD std::int32_t nearest(double v) {
@@ -121,7 +135,8 @@ ASSAY_HD void fold_pair(double* first, double* last) {
 }
 /// Whether that takes fewer additions.
 bool is_folded(const CorruptionShape& of) {
-  return gaussian_radius(kConstants.at(of.args).sigma, kTruncate) > (of.h < of.w ? of.h : of.w);
+  return of.args.table != Table::imagecorruptions &&
+         gaussian_radius(kConstants.at(of.args).sigma, kTruncate) > (of.h < of.w ? of.h : of.w);
 }
 
 /// As smooth, by what `folded` gives for the lines of h and of w pixels; what it stores is visible to all afterwards.
@@ -186,8 +201,8 @@ ASSAY_HD void smooth_folded(Team& team, const SmoothPlane& plane, const double* 
 template <bool kFolded>
 struct ElasticTransform {
   [[maybe_unused]] static constexpr int kTeamsTogether = kFolded ? 1 : 2;
-  Constants c;
-  Taps kernel;  ///< where it is folded, the matrices of both axes, and radius 0
+  double alpha, affine;
+  Taps down, across;  ///< where they are folded, matrices, and radius 0
   std::uint32_t corner_stream, x_stream, y_stream;
 
   /// What the field of an axis begins with: uniform in [-1, 1).
@@ -203,8 +218,8 @@ struct ElasticTransform {
   ASSAY_HD void operator()(Team& team, const CorruptionRow& row) const {
     const int h = static_cast<int>(row.h), w = static_cast<int>(row.w);
     const std::int64_t plane = row.plane();
-    const SmoothPlane smoothed(h, w, kernel.radius, reinterpret_cast<double*>(row.scratch));
-    float* const warped = row.scratch + 2 * SmoothPlane::doubles(h, w, kernel.radius);
+    const SmoothPlane smoothed(h, w, across.radius, reinterpret_cast<double*>(row.scratch));
+    float* const warped = row.scratch + 2 * SmoothPlane::doubles(h, w, across.radius);
     float* const fields = warped + (3 * plane + 15) / 16 * 16;  // dx, then dy
     float* const drawn = row.draws;
 
@@ -212,7 +227,7 @@ struct ElasticTransform {
     for (int block = 0; block < 2; ++block) {
       const Quad<float> u = units(row.draw(corner_stream).words(block));
       for (int k = 0; k < 4; ++k)
-        jitter[4 * block + k] = static_cast<float>((2.0 * static_cast<double>(u.v[k]) - 1.0) * c.affine);
+        jitter[4 * block + k] = static_cast<float>((2.0 * static_cast<double>(u.v[k]) - 1.0) * affine);
     }
     if (drawn != nullptr)
       team.once([&] {
@@ -256,19 +271,19 @@ struct ElasticTransform {
       }
     });
 
-    const double alpha = c.alpha;
+    const double far = alpha;
 #pragma unroll 1
     for (int axis = 0; axis < 2; ++axis) {
       float* const field = fields + axis * plane;
       team.map_quads(plane, field, displacements(row, axis));
       spread_plane(team, smoothed, [=](std::int64_t i) { return static_cast<double>(field[i]); });
       const auto store = [=](int y, int x, const double* sum, int count) {
-        for (int k = 0; k < count; ++k) field[y * w + x + k] = static_cast<float>(sum[k] * alpha);
+        for (int k = 0; k < count; ++k) field[y * w + x + k] = static_cast<float>(sum[k] * far);
       };
       if constexpr (kFolded)
-        smooth_folded(team, smoothed, kernel.taps, kernel.taps + 2 * std::int64_t{(h + 1) / 2} * ((h + 1) / 2), store);
+        smooth_folded(team, smoothed, down.taps, across.taps, store);
       else
-        smooth(team, smoothed, kernel, Edge::reflect, store);
+        smooth(team, smoothed, down, across, Edge::reflect, store);
     }
     team.each_strip(h, w, [=](int y, int x) {
       const int count = kStrip == 1 || kStrip < w - x ? kStrip : w - x;
@@ -305,25 +320,27 @@ struct ElasticTransform {
   }
 };
 
+/// Of the lines down, then of those across.
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
-  const double sigma = kConstants.at(of.args).sigma;
   std::vector<std::uint32_t> words;
-  const std::vector<double> taps = sigma > 0 ? gaussian_taps(sigma, kTruncate) : std::vector<double>{1.0};
-  if (!is_folded(of)) {
-    append_doubles(words, taps);
-    return words;
-  }
-  const auto h = static_cast<int>(of.h), w = static_cast<int>(of.w);
-  append_doubles(words, folded(taps, h, (h + 1) / 2));
-  append_doubles(words, folded(taps, w, SmoothPlane::line(w)));
+  const auto append = [&](std::int64_t side, std::int64_t stride) {
+    const double sigma = sigma_of(of.args, side);
+    const std::vector<double> taps = sigma > 0 ? gaussian_taps(sigma, kTruncate) : std::vector<double>{1.0};
+    if (is_folded(of))
+      append_doubles(words, folded(taps, static_cast<int>(side), static_cast<int>(stride)));
+    else
+      append_doubles(words, taps);
+  };
+  append(of.h, (of.h + 1) / 2);
+  append(of.w, SmoothPlane::line(static_cast<int>(of.w)));
   return words;
 }
-int radius_of(const CorruptionShape& of) {
-  return is_folded(of) ? 0 : gaussian_radius(kConstants.at(of.args).sigma, kTruncate);
+int radius_of(const CorruptionShape& of, std::int64_t side) {
+  return is_folded(of) ? 0 : gaussian_radius(sigma_of(of.args, side), kTruncate);
 }
 std::int64_t scratch(const CorruptionShape& of) {
   const std::int64_t plane = of.h * of.w;
-  return 2 * SmoothPlane::doubles(of.h, of.w, radius_of(of)) + (3 * plane + 15) / 16 * 16 + 2 * plane;
+  return 2 * SmoothPlane::doubles(of.h, of.w, radius_of(of, of.w)) + (3 * plane + 15) / 16 * 16 + 2 * plane;
 }
 std::vector<std::int64_t> corner_shape(const CorruptionShape&) {
   return {3, 2};
@@ -332,17 +349,19 @@ std::vector<std::int64_t> plane_shape(const CorruptionShape& of) {
   return {of.h, of.w};
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
-  const Constants& c = kConstants.at(args);
   const auto stream = [&](const char* purpose) {
     return stream_id("corruption", "elastic_transform", args.severity, -1, purpose);
   };
   const CorruptionShape of{args, batch.images.h, batch.images.w};
-  const Taps kernel{doubles_at(batch.constants), radius_of(of)};
+  const double alpha = alpha_of(args, of.h), affine = affine_of(args);
+  const std::int64_t half = (of.h + 1) / 2;
+  const Taps down{doubles_at(batch.constants), radius_of(of, of.h)};
+  const Taps across{down.taps + (is_folded(of) ? 2 * half * half : down.radius + 1), radius_of(of, of.w)};
   const std::uint32_t corner = stream("corner"), x = stream("dx"), y = stream("dy");
   if (is_folded(of))
-    launch_corruption(exec, ElasticTransform<true>{c, kernel, corner, x, y}, batch);
+    launch_corruption(exec, ElasticTransform<true>{alpha, affine, down, across, corner, x, y}, batch);
   else
-    launch_corruption(exec, ElasticTransform<false>{c, kernel, corner, x, y}, batch);
+    launch_corruption(exec, ElasticTransform<false>{alpha, affine, down, across, corner, x, y}, batch);
 }
 ASSAY_CORRUPTION("elastic_transform", "shears, and moves pixels by a smooth random field",
                  {{"corner", corner_shape}, {"dx", plane_shape}, {"dy", plane_shape}}, apply, constants, scratch, 3);

@@ -1,5 +1,6 @@
 // A piece of a photograph of ice laid over the image: the benchmark's own photographs, which the user has, of which it
-// draws the first five and shrinks them for small images as OpenCV's resize does.
+// draws the first five and shrinks them for small images as OpenCV's resize does. The Python package imagecorruptions
+// enlarges them by 1.1 beyond the image, by OpenCV's cubic resize.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -22,8 +23,17 @@ struct Picture {
 double scale_of(Table table) {
   return table == Table::c224 ? 1 : table == Table::c64 ? .3 : .2;
 }
-std::int64_t scaled(std::int64_t side, Table table) {
-  return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(side) * scale_of(table)));
+struct Size {
+  std::int64_t h, w;
+};
+Size scaled(const Textures::Picture& picture, const CorruptionShape& of) {
+  const auto h = static_cast<double>(picture.h), w = static_cast<double>(picture.w);
+  if (of.args.table != Table::imagecorruptions) {
+    const double scale = scale_of(of.args.table);
+    return {static_cast<std::int64_t>(std::nearbyint(h * scale)), static_cast<std::int64_t>(std::nearbyint(w * scale))};
+  }
+  const double scale = 1.1 * std::max({1.0, static_cast<double>(of.h) / h, static_cast<double>(of.w) / w});
+  return {static_cast<std::int64_t>(std::ceil(h * scale)), static_cast<std::int64_t>(std::ceil(w * scale))};
 }
 
 /// One axis of OpenCV's linear resize of bytes: the pixels on both sides and their weights in 2048ths.
@@ -43,9 +53,8 @@ std::vector<Between> betweens(std::int64_t from, std::int64_t to, double scale) 
   }
   return all;
 }
-void append_scaled(std::vector<std::uint8_t>& bytes, const Textures::Picture& picture, Table table) {
-  const std::int64_t h = scaled(picture.h, table), w = scaled(picture.w, table);
-  const auto rows = betweens(picture.h, h, scale_of(table)), columns = betweens(picture.w, w, scale_of(table));
+void append_shrunken(std::vector<std::uint8_t>& bytes, const Textures::Picture& picture, const Size& to, Table table) {
+  const auto rows = betweens(picture.h, to.h, scale_of(table)), columns = betweens(picture.w, to.w, scale_of(table));
   for (std::int64_t c = 0; c < 3; ++c)
     for (const Between& row : rows)
       for (const Between& column : columns) {
@@ -56,6 +65,46 @@ void append_scaled(std::vector<std::uint8_t>& bytes, const Textures::Picture& pi
         const std::int32_t upper = (row.here * across(row.first)) >> 16, lower = (row.there * across(row.next)) >> 16;
         bytes.push_back(static_cast<std::uint8_t>((upper + lower + 2) >> 2));
       }
+}
+
+/// One axis of OpenCV's cubic resize: the four pixels around and their weights.
+struct Around {
+  std::int64_t at[4];
+  double weight[4];
+};
+std::vector<Around> arounds(std::int64_t from, std::int64_t to) {
+  constexpr double kA = -.75;
+  std::vector<Around> all;
+  for (std::int64_t i = 0; i < to; ++i) {
+    const double at = (static_cast<double>(i) + .5) * (static_cast<double>(from) / static_cast<double>(to)) - .5;
+    const auto first = static_cast<std::int64_t>(std::floor(at));
+    const double t = at - static_cast<double>(first), u = 1 - t;
+    const auto inside = [from](std::int64_t k) { return std::clamp<std::int64_t>(k, 0, from - 1); };
+    const double left = kA * t * u * u, right = kA * t * t * u, here = ((kA + 2) * t - (kA + 3)) * t * t + 1;
+    all.push_back({{inside(first - 1), inside(first), inside(first + 1), inside(first + 2)},
+                   {left, here, 1 - here - left - right, right}});
+  }
+  return all;
+}
+/// In double and then rounded: OpenCV's wheels for x86 leave bytes to Intel's IPP, which hardly ever differs from that,
+/// where OpenCV's own weights in 2048ths do so in one value of 25.
+void append_enlarged(std::vector<std::uint8_t>& bytes, const Textures::Picture& picture, const Size& to) {
+  const auto rows = arounds(picture.h, to.h), columns = arounds(picture.w, to.w);
+  std::vector<double> across(static_cast<std::size_t>(picture.h * to.w));
+  for (std::int64_t c = 0; c < 3; ++c) {
+    double* wide = across.data();
+    for (std::int64_t y = 0; y < picture.h; ++y) {
+      const std::uint8_t* line = picture.pixels.data() + (c * picture.h + y) * picture.w;
+      for (const auto& [at, weight] : columns)
+        *wide++ = line[at[0]] * weight[0] + line[at[1]] * weight[1] + line[at[2]] * weight[2] + line[at[3]] * weight[3];
+    }
+    for (const auto& [at, weight] : rows)
+      for (std::int64_t x = 0; x < to.w; ++x) {
+        double sum = 0;
+        for (std::size_t k = 0; k < 4; ++k) sum += across[static_cast<std::size_t>(at[k] * to.w + x)] * weight[k];
+        bytes.push_back(static_cast<std::uint8_t>(std::nearbyint(std::clamp(sum, 0., 255.))));
+      }
+  }
 }
 
 struct Frost {
@@ -96,10 +145,13 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   std::vector<Picture> pictures;
   std::vector<std::uint8_t> bytes;
   for (const Textures::Picture& picture : of.args.textures->pictures) {
+    const Size size = scaled(picture, of);
     pictures.push_back({static_cast<std::uint32_t>(kPictures * sizeof(Picture) + bytes.size()),
-                        static_cast<std::int32_t>(scaled(picture.h, of.args.table)),
-                        static_cast<std::int32_t>(scaled(picture.w, of.args.table))});
-    append_scaled(bytes, picture, of.args.table);
+                        static_cast<std::int32_t>(size.h), static_cast<std::int32_t>(size.w)});
+    if (of.args.table == Table::imagecorruptions)
+      append_enlarged(bytes, picture, size);
+    else
+      append_shrunken(bytes, picture, size, of.args.table);
   }
   std::vector<std::uint32_t> words((kPictures * sizeof(Picture) + bytes.size() + 3) / 4);
   auto* const at = reinterpret_cast<std::uint8_t*>(words.data());
@@ -109,15 +161,14 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
 }
 void check(const CorruptionShape& of) {
   for (const Textures::Picture& picture : of.args.textures->pictures) {
-    const std::int64_t h = scaled(picture.h, of.args.table), w = scaled(picture.w, of.args.table);
+    const auto [h, w] = scaled(picture, of);
     if (of.h < h && of.w < w) continue;
     const auto size = [](std::int64_t rows, std::int64_t columns) {
       return std::to_string(rows) + " x " + std::to_string(columns);
     };
     throw Error(ExitCode::input,
                 "frost cuts its ice out of pictures, and one has " + size(h, w) + " pixels with table " +
-                    std::to_string(static_cast<int>(of.args.table)) + "; images of " + size(of.h, of.w) +
-                    " are too large for that",
+                    table_name(of.args.table) + "; images of " + size(of.h, of.w) + " are too large for that",
                 "table = \"224\" leaves the pictures as they are; frost_proc makes ice of any size");
   }
 }

@@ -38,7 +38,8 @@ void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& 
                     batch);
 }
 ASSAY_CORRUPTION("frost_proc", "lays made-up ice over the image; not the benchmark's frost",
-                 {{"uniform", plasma_shape}}, apply, nullptr, plasma_floats, 1, false, false, nullptr, "assay's own");
+                 {{"uniform", plasma_shape}}, apply, nullptr, plasma_floats, 1, false, false, nullptr, "assay's own",
+                 false);
 
 }  // namespace
 }  // namespace assay

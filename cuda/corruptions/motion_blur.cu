@@ -9,6 +9,14 @@ constexpr Severities<MotionConstants> kConstants = {{{10, 3}, {15, 5}, {15, 8}, 
                                                     {{10, 1}, {10, 1.5}, {10, 2}, {10, 2.5}, {12, 3}},
                                                     {{6, 1}, {6, 1.5}, {6, 2}, {8, 2}, {9, 2.5}}};
 
+/// A level that may be a rounding above 255, cut off as it is: a quotient's rounding would make another byte of it.
+ASSAY_HD float summed_level(double level) {
+  const double v = level < 255.0 ? level : 255.0;
+  return at_level(v / 255.0, static_cast<std::int32_t>(v));
+}
+
+/// kWhole: levels are whole numbers, as the benchmark's; else imagecorruptions'.
+template <bool kWhole>
 struct MotionBlur {
   const double* weights;
   int radius;
@@ -21,12 +29,15 @@ struct MotionBlur {
     const float degrees = unit_float(row.draw(stream).words(0).v[0]) * 90.f - 45.f;
     if (row.draws != nullptr) team.once([&] { row.draws[0] = degrees; });
     aim_motion(team, plane, degrees);
+    int taps = 2 * radius + 1;
+    if constexpr (!kWhole) taps = taps_inside(taps, degrees, plane.h, w);
     for (int c = 0; c < 3; ++c) {
       const std::uint8_t* bytes = row.channel(c);
       fill_motion(team, plane, [=](int y, int x) { return bytes[std::int64_t{y} * w + x]; });
       float* out = row.out + c * row.plane();
-      blur_motion(team, plane, weights, [=](int y, int x, const float* levels, int count) {
-        for (int k = 0; k < count; ++k) out[std::int64_t{y} * w + x + k] = levels[k] / 255.f;
+      blur_motion(team, plane, weights, taps, [=](int y, int x, const double* levels, int count) {
+        float* to = out + std::int64_t{y} * w + x;
+        for (int k = 0; k < count; ++k) to[k] = kWhole ? nearest_level(levels[k]) / 255.f : summed_level(levels[k]);
       });
     }
   }
@@ -34,7 +45,7 @@ struct MotionBlur {
 
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   std::vector<std::uint32_t> words;
-  append_motion_weights(words, kConstants.at(of.args));
+  append_motion_weights(words, kConstants.at(of.args), of.args.table);
   return words;
 }
 std::int64_t scratch(const CorruptionShape& of) {
@@ -45,7 +56,12 @@ std::vector<std::int64_t> one(const CorruptionShape&) {
 }
 void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& batch) {
   const std::uint32_t stream = stream_id("corruption", "motion_blur", args.severity, -1, "angle");
-  launch_corruption(exec, MotionBlur{doubles_at(batch.constants), kConstants.at(args).radius, stream}, batch);
+  const double* weights = doubles_at(batch.constants);
+  const int radius = kConstants.at(args).radius;
+  if (args.table == Table::imagecorruptions)
+    launch_corruption(exec, MotionBlur<false>{weights, radius, stream}, batch);
+  else
+    launch_corruption(exec, MotionBlur<true>{weights, radius, stream}, batch);
 }
 ASSAY_CORRUPTION("motion_blur", "blurs along a random direction", {{"angle", one}}, apply, constants, scratch);
 

@@ -1,7 +1,8 @@
 // Shrinks to int(side * c) and back with Pillow's BOX filter: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants
 // of ImageNet-C, Tiny-ImageNet-C and CIFAR-10-C. Equal to Pillow to the byte: its resampling is integer arithmetic,
 // with weights in units of 2^-22 and bytes between the horizontal and the vertical pass (src/libImaging/Resample.c, as
-// of Pillow 11).
+// of Pillow 11). The Python package imagecorruptions enlarges by NEAREST, whose places Pillow adds up step by step
+// (src/libImaging/Geometry.c): at a tie between two pixels it may take the other one.
 #include <algorithm>
 
 #include "corruptions/corruption_kernel.hpp"
@@ -20,8 +21,10 @@ int shrunk(std::int64_t side, double factor) {
 struct Window {
   std::int32_t first, count, weight, out_first, out_end, unused;
 
-  static Window of(int index, int small, int side) {
-    const double scale = static_cast<double>(side) / small, back = static_cast<double>(small) / side;
+  /// sources: see sources_of.
+  static Window of(int index, int small, const std::vector<int>& sources) {
+    const auto side = static_cast<int>(sources.size());
+    const double scale = static_cast<double>(side) / small;
     const double center = (index + 0.5) * scale, support = 0.5 * scale;
     int begin = std::max(0, static_cast<int>(center - support + 0.5));
     int end = std::min(side, static_cast<int>(center + support + 0.5));
@@ -32,14 +35,21 @@ struct Window {
     };
     while (begin < end && !inside(begin)) ++begin;
     while (end > begin && !inside(end - 1)) --end;
-    const auto source = [back](int at) { return static_cast<int>((at + 0.5) * back); };
-    int out = std::max(0, static_cast<int>(index * scale) - 1);
-    while (out < side && source(out) < index) ++out;
-    Window window{begin, end - begin, static_cast<std::int32_t>(0.5 + 4194304.0 * (1.0 / (end - begin))), out, out, 0};
-    while (window.out_end < side && source(window.out_end) == index) ++window.out_end;
-    return window;
+    const auto [first, last] = std::ranges::equal_range(sources, index);
+    const auto place = [&sources](auto at) { return static_cast<std::int32_t>(at - sources.begin()); };
+    return {begin,        end - begin, static_cast<std::int32_t>(0.5 + 4194304.0 * (1.0 / (end - begin))),
+            place(first), place(last), 0};
   }
 };
+/// The pixel of the small image that each of the enlarged one is.
+std::vector<int> sources_of(int small, int side, Table table) {
+  const double back = static_cast<double>(small) / side;
+  std::vector<int> sources;
+  double nearest = 0.5 * back;
+  for (int at = 0; at < side; ++at, nearest += back)
+    sources.push_back(static_cast<int>(table == Table::imagecorruptions ? nearest : (at + 0.5) * back));
+  return sources;
+}
 /// As Pillow's, in 32 bits: the weights of a window add up to 2^22, but for a half each.
 ASSAY_HD std::int32_t rounded(std::int32_t sum) {
   const std::int32_t v = (sum + (1 << 21)) >> 22;
@@ -82,8 +92,9 @@ std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   std::vector<std::uint32_t> words;
   for (const std::int64_t side : {of.h, of.w}) {
     const int small = shrunk(side, kScale.at(of.args));
+    const std::vector<int> sources = sources_of(small, static_cast<int>(side), of.args.table);
     for (int i = 0; i < small; ++i) {
-      const Window window = Window::of(i, small, static_cast<int>(side));
+      const Window window = Window::of(i, small, sources);
       for (const std::int32_t v : {window.first, window.count, window.weight, window.out_first, window.out_end, 0})
         words.push_back(static_cast<std::uint32_t>(v));
     }

@@ -8,9 +8,11 @@
 // [-wibble, wibble): the amplitude is the wibble's square, as in the benchmark's code.
 namespace assay {
 
-/// The map is as large as the benchmark's, or the next power of two that holds the image.
+/// The map is as large as the benchmark's, or the next power of two that holds the image: imagecorruptions always takes
+/// that one.
 inline int plasma_side(const CorruptionShape& of) {
-  int side = of.args.table == Table::c224 ? 256 : static_cast<int>(of.args.table);
+  const Table table = of.args.table;
+  int side = table == Table::c224 ? 256 : table == Table::c64 ? 64 : 32;
   while (side < std::max(of.h, of.w)) side *= 2;
   return side;
 }

@@ -50,6 +50,8 @@ struct Liquid {
   }
 };
 
+/// kSingle: colours are mixed in float32, as the benchmark's; imagecorruptions mixes them in double.
+template <bool kSingle>
 struct Mud {
   [[maybe_unused]] static constexpr int kTeamsTogether = 2;
   Liquid layer;
@@ -76,12 +78,14 @@ struct Mud {
       for (int k = 0; k < count; ++k) {
         const auto found = static_cast<float>(values[k]);
         const float cover = found < 0.8f ? 0.f : found, rest = 1.f - cover;
-        const auto mixed = [=](std::uint8_t byte, float brown) {
-          return clamp01(unit_pixel(byte) * rest + brown * cover);
+        const auto mixed = [=](std::uint8_t byte, std::uint8_t brown) {
+          const float left = unit_pixel(byte) * rest;
+          if constexpr (kSingle) return clamp01(left + unit_pixel(brown) * cover);
+          return same_level(static_cast<double>(left) + unit_pixel64(brown) * static_cast<double>(cover));
         };
-        out[at + k] = mixed(red[at + k], unit_pixel(63));
-        out[plane + at + k] = mixed(green[at + k], unit_pixel(42));
-        out[2 * plane + at + k] = mixed(blue[at + k], unit_pixel(20));
+        out[at + k] = mixed(red[at + k], 63);
+        out[plane + at + k] = mixed(green[at + k], 42);
+        out[2 * plane + at + k] = mixed(blue[at + k], 20);
       }
     });
   }
@@ -151,8 +155,11 @@ void apply(const Exec& exec, const CorruptionArgs& args, const CorruptionBatch& 
   const Constants& c = kConstants.at(args);
   const Liquid layer{c.mean, c.deviation, stream_id("corruption", "spatter", args.severity, -1, "normal")};
   const Taps liquid{doubles_at(batch.constants), gaussian_radius(c.sigma)};
-  if (c.mud)
-    launch_corruption(exec, Mud{layer, c.threshold, liquid, {liquid.taps + liquid.radius + 1, rim_radius(c)}}, batch);
+  const Taps rim{liquid.taps + liquid.radius + 1, rim_radius(c)};
+  if (c.mud && args.table == Table::imagecorruptions)
+    launch_corruption(exec, Mud<false>{layer, c.threshold, liquid, rim}, batch);
+  else if (c.mud)
+    launch_corruption(exec, Mud<true>{layer, c.threshold, liquid, rim}, batch);
   else
     launch_corruption(exec, Water{layer, c.threshold, static_cast<float>(c.strength), liquid}, batch);
 }

@@ -5,7 +5,8 @@
 
 #include "corruptions/blur.hpp"
 
-// scipy.ndimage.zoom of order 1 (corners on corners) of a centred crop, its surplus trimmed at both sides.
+// scipy.ndimage.zoom of order 1 (corners on corners) of a centred crop, its surplus trimmed at both sides, or, as the
+// Python package imagecorruptions has it, at the far ones alone.
 namespace assay {
 
 /// Where each output lies on an axis: between the pixels `first` and `first + 1`, with these weights. Both are 0 where
@@ -38,15 +39,24 @@ struct ZoomAxis {
   }
 };
 
-inline void append_zoom(std::vector<std::uint32_t>& words, int n, double factor) {
-  const int crop = static_cast<int>(std::ceil(n / factor)), top = (n - crop) / 2;
-  const int zoomed = static_cast<int>(std::nearbyint(crop * factor)), trim = (zoomed - n) / 2;
+inline int zoom_crop(int n, double factor) {
+  return static_cast<int>(std::ceil(n / factor));
+}
+/// How long that crop is when it is zoomed: n, or a little more.
+inline int zoomed_side(int n, double factor) {
+  return static_cast<int>(std::nearbyint(zoom_crop(n, factor) * factor));
+}
+
+/// Of the zoomed axis of n pixels the `kept` ones that the table trims it to.
+inline void append_zoom(std::vector<std::uint32_t>& words, int n, double factor, Table table, int kept) {
+  const int crop = zoom_crop(n, factor), top = (n - crop) / 2, zoomed = zoomed_side(n, factor);
+  const int trim = table == Table::imagecorruptions ? 0 : (zoomed - n) / 2;
   const double scale = zoomed > 1 ? static_cast<double>(crop - 1) / (zoomed - 1) : 1.0;
-  const auto line = static_cast<std::size_t>(SmoothPlane::line(n));
+  const auto line = static_cast<std::size_t>(SmoothPlane::line(kept));
   std::vector<double> all_here(line), all_next(line);
   std::vector<std::uint32_t> all_first(line);
   for (std::size_t i = 0; i < line; ++i) {
-    if (i >= static_cast<std::size_t>(n)) {
+    if (i >= static_cast<std::size_t>(kept)) {
       all_first[i] = all_first[i - 1];
       continue;
     }
@@ -68,11 +78,6 @@ inline void append_zoom(std::vector<std::uint32_t>& words, int n, double factor)
   append_doubles(words, all_here);
   append_doubles(words, all_next);
   words.insert(words.end(), all_first.begin(), all_first.end());
-}
-
-/// The axes of h and then of w pixels.
-inline void append_zoom(std::vector<std::uint32_t>& words, const CorruptionShape& of, double factor) {
-  for (const std::int64_t side : {of.h, of.w}) append_zoom(words, static_cast<int>(side), factor);
 }
 
 }  // namespace assay

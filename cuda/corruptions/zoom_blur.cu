@@ -1,7 +1,7 @@
 // The mean of the image and of zooms of it: Hendrycks & Dietterich 2019, arXiv:1903.12261; constants of ImageNet-C,
 // Tiny-ImageNet-C and CIFAR-10-C. The factors are those of NumPy's arange, whose rounding decides how many there are;
 // the factor 1 is among them, so that the image counts twice. A zoom is scipy.ndimage.zoom of order 1 (corners on
-// corners) of a centred crop, its surplus trimmed at both sides; of images that are not square each axis goes by its
+// corners) of a centred crop, its surplus trimmed as in zoom.hpp; of images that are not square each axis goes by its
 // own length.
 #include "corruptions/zoom.hpp"
 
@@ -77,7 +77,9 @@ struct ZoomBlur {
 std::vector<std::uint32_t> constants(const CorruptionShape& of) {
   const Constants& c = kConstants.at(of.args);
   std::vector<std::uint32_t> words;
-  for (int f = 0; f < count_of(c); ++f) append_zoom(words, of, factor_of(c, f));
+  for (int f = 0; f < count_of(c); ++f)
+    for (const std::int64_t side : {of.h, of.w})
+      append_zoom(words, static_cast<int>(side), factor_of(c, f), of.args.table, static_cast<int>(side));
   return words;
 }
 std::int64_t scratch(const CorruptionShape& of) {

@@ -9,8 +9,9 @@
 
 namespace assay {
 
-/// Constants of a corruption by image size: those of ImageNet-C (224), Tiny-ImageNet-C (64) and CIFAR-10-C (32).
-enum class Table { c32 = 32, c64 = 64, c224 = 224 };
+/// Constants of a corruption by image size: those of ImageNet-C (224), Tiny-ImageNet-C (64) and CIFAR-10-C (32). The
+/// fourth are those of 224, and the corruptions what the Python package imagecorruptions 1.1.2 makes of them.
+enum class Table { c32 = 32, c64 = 64, c224 = 224, imagecorruptions };
 
 /// One batch to corrupt. Images are uint8, N x C x H x W with C = 1 or 3; a single channel is read as three equal ones.
 /// `out` is N x 3 x H x W float in [0, 1], not yet quantised.
@@ -77,14 +78,20 @@ struct Corruption {
   std::vector<std::uint32_t> (*constants)(const CorruptionShape& of) = nullptr;
   /// Floats of working memory that an image needs while it is corrupted; null: none.
   std::int64_t (*scratch)(const CorruptionShape& of) = nullptr;
-  int min_side = 1;          ///< smaller images are refused
+  int min_side = 1;          ///< smaller images are refused, see least_side
   bool needs_color = false;  ///< images of one channel are refused
   /// Takes the parameter "textures", a folder of pictures. Its args have them wherever helpers or apply get them.
   bool needs_textures = false;
   /// Optional: throws assay::Error (exit 65) where images of that size cannot be corrupted, though min_side is kept.
   void (*check)(const CorruptionShape& of) = nullptr;
   std::string source = "Hendrycks & Dietterich 2019, arXiv:1903.12261";
+  bool in_imagecorruptions = true;
 
+  /// Images with a shorter side are refused.
+  int least_side(Table table) const {
+    constexpr int kPackage = 32;  // so does the package
+    return table == Table::imagecorruptions && min_side < kPackage ? kPackage : min_side;
+  }
   std::int64_t draw_count(const CorruptionShape& of) const {
     std::int64_t values = 0;
     for (const DrawKind& kind : draws) values += kind.count(of);
@@ -107,8 +114,10 @@ std::int64_t scratch_slots(const Exec& exec, std::int64_t n);
     }                                                                   \
   }
 
-/// "auto", "32", "64" or "224" for images with this longer side: up to 48, up to 144, longer. Throws assay::Error (exit
-/// 2) for another name.
+/// "auto" goes by the longer side: up to 48, up to 144, longer; else the table of that name. Throws assay::Error (exit
+/// 2) for another one.
 Table choose_table(const std::string& name, std::int64_t side);
+/// "32", "64", "224" or "imagecorruptions-1.1.2".
+std::string table_name(Table table);
 
 }  // namespace assay

@@ -49,7 +49,8 @@ Verb add_bench(CLI::App& app) {
   add_device_options(*verb, options->device);
   verb->add_option("--filter", options->bench.filter, "only lines whose kind, name and shape contain this");
   verb->add_option("--severity", options->bench.severity, "of corruptions, default 3")->check(CLI::Range(1, 5));
-  verb->add_option("--table", options->bench.table, "of corruptions: auto (by size), 32, 64 or 224");
+  verb->add_option("--table", options->bench.table,
+                   "of corruptions: auto (by size), 32, 64, 224 or imagecorruptions-1.1.2");
   verb->add_option("--repeat", options->bench.repeat, "timed loops of each")->check(CLI::Range(1, 1000));
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return bench(*options); }};

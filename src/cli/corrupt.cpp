@@ -65,13 +65,17 @@ ExitCode corrupt(const Options& options) {
     drawn_shape.insert(drawn_shape.begin(), n);
     write("draws/" + name + ".npy", "<f4", drawn_shape, drawn.values);
   }
-  const int table = static_cast<int>(request.args.table);
+  const std::string table = table_name(request.args.table);
+  // The benchmarks' tables are numbers.
+  const nlohmann::json numbered = request.args.table == Table::imagecorruptions
+                                      ? nlohmann::json(table)
+                                      : nlohmann::json(static_cast<int>(request.args.table));
   if (options.json)
     print_json({{"schema", 1},
                 {"n", n},
                 {"corruption", options.name},
                 {"severity", options.severity},
-                {"table", table},
+                {"table", numbered},
                 {"pipeline", options.pipeline},
                 {"seed", options.seed},
                 {"out", options.out}});
@@ -91,7 +95,8 @@ Verb add_corrupt(CLI::App& app) {
   verb->add_option("--severity", options->severity, "1 (mild) to 5 (severe)")->required();
   verb->add_option("--out", options->out, "output folder")->required()->check(not_empty());
   verb->add_option("--table", options->table,
-                   "constants: auto (by size), 32 (CIFAR-10-C), 64 (Tiny-ImageNet-C) or 224 (ImageNet-C)");
+                   "constants: auto (by size), 32 (CIFAR-10-C), 64 (Tiny-ImageNet-C) or 224 (ImageNet-C); or "
+                   "imagecorruptions-1.1.2, what that Python package computes");
   verb->add_option("--pipeline", options->pipeline,
                    "in_memory, or stored: through JPEG at quality 85 afterwards, as the published files");
   verb->add_option("--textures", options->textures, "frost's folder of pictures")->check(not_empty());

@@ -44,8 +44,8 @@ struct Bench {
     for (const std::int64_t side : {c, h, w}) shape += "x" + std::to_string(side);
     for (const auto& [name, entry] : Registry<Corruption>::all()) {
       if (!wanted("corruption", name, shape)) continue;
-      if (std::min(h, w) < entry.min_side) continue;
       CorruptionArgs args{options.severity, choose_table(options.table, std::max(h, w)), {}};
+      if (std::min(h, w) < entry.least_side(args.table)) continue;
       if (entry.needs_textures) args.textures = noise_textures(std::max(h, w));
       const LoadedCorruption corruption(exec, entry, {args, h, w}, n);
       const auto bytes =

@@ -116,7 +116,8 @@ std::vector<ParamSpec> corruption_params(const Corruption& corruption) {
       {.name = "severity", .type = ParamType::integer, .about = "1 (mild) to 5 (severe)", .min = 1, .max = 5},
       {.name = "table",
        .type = ParamType::text,
-       .about = "constants of CIFAR-10-C (32), Tiny-ImageNet-C (64) or ImageNet-C (224); auto: by image size",
+       .about = "constants of CIFAR-10-C (32), Tiny-ImageNet-C (64) or ImageNet-C (224); auto: by image size; "
+                "imagecorruptions-1.1.2: what that Python package computes",
        .fallback = "auto",
        .choices = {"auto", "32", "64", "224"}},
       {.name = "pipeline",
@@ -126,6 +127,7 @@ std::vector<ParamSpec> corruption_params(const Corruption& corruption) {
        .fallback = "in_memory",
        .choices = {"in_memory", "stored"}},
   };
+  if (corruption.in_imagecorruptions) params[1].choices.push_back(table_name(Table::imagecorruptions));
   if (corruption.needs_textures)
     params.push_back({.name = "textures",
                       .type = ParamType::text,

@@ -20,9 +20,11 @@ void check_images(const std::string& name, const DataSet& data, const Corruption
   if (data.c != 1 && data.c != 3)
     throw Error(ExitCode::input, "corruptions take images of 1 or 3 channels, but those of '" + data.name + "' have " +
                                      std::to_string(data.c));
-  if (std::min(data.h, data.w) < entry.min_side)
-    throw Error(ExitCode::input, fmt::format("{} needs images of at least {} x {}, but those of '{}' have {} x {}",
-                                             name, entry.min_side, entry.min_side, data.name, data.h, data.w));
+  const int least = entry.least_side(args.table);
+  if (std::min(data.h, data.w) < least)
+    throw Error(ExitCode::input,
+                fmt::format("{} with table {} needs images of at least {} x {}, but those of '{}' have {} x {}", name,
+                            table_name(args.table), least, least, data.name, data.h, data.w));
   if (entry.needs_color && data.c != 3)
     throw Error(ExitCode::input,
                 fmt::format("{} needs images of three channels, but those of '{}' have {}", name, data.name, data.c));

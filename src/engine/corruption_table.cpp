@@ -6,6 +6,11 @@
 #include "assay/corruption.hpp"
 
 namespace assay {
+namespace {
+
+constexpr const char* kImagecorruptions = "imagecorruptions-1.1.2";
+
+}  // namespace
 
 std::int64_t scratch_slots(const Exec& exec, std::int64_t n) {
   if (exec.backend != Backend::cpu) return n;
@@ -20,7 +25,12 @@ Table choose_table(const std::string& name, std::int64_t side) {
   if (name == "32" || (name == "auto" && side <= 48)) return Table::c32;
   if (name == "64" || (name == "auto" && side <= 144)) return Table::c64;
   if (name == "224" || name == "auto") return Table::c224;
-  throw Error(ExitCode::usage, "unknown corruption table '" + name + "'; expected auto, 32, 64 or 224");
+  if (name == kImagecorruptions) return Table::imagecorruptions;
+  throw Error(ExitCode::usage,
+              "unknown corruption table '" + name + "'; expected auto, 32, 64, 224 or " + kImagecorruptions);
+}
+std::string table_name(Table table) {
+  return table == Table::imagecorruptions ? kImagecorruptions : std::to_string(static_cast<int>(table));
 }
 
 }  // namespace assay

@@ -247,7 +247,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
     if (perturbation.kind != Perturbation::Kind::corruption) return;
     Params& params = perturbation.params;
     const Table table = choose_table(text_param(params, "table"), std::max(data.h, data.w));
-    params["table"] = std::to_string(static_cast<int>(table));
+    params["table"] = table_name(table);
     if (const auto folder = params.find("textures"); folder != params.end()) {
       const std::string path = (sweep.base / std::get<std::string>(folder->second)).string();
       std::shared_ptr<const Textures>& loaded = textures[path];

@@ -61,6 +61,27 @@ class Frost(Corruptions):
         self.assertEqual(read_npy(self.dir / "made/images.npy")[1], (2, SIDE, SIDE, 1))
 
 
+class Package(Corruptions):
+    TABLE = ("--table", "imagecorruptions-1.1.2")
+
+    def test_its_table_is_chosen_by_name_alone(self) -> None:
+        photo = png(40, 36, random.Random(1).randbytes(3 * 36 * 40))
+        write(self.dir / "photos/one/a.png", photo)
+        source, corrupted = f"folder:{self.dir / 'photos'}", {}
+        for table in ("auto", "224", "imagecorruptions-1.1.2"):
+            made = ("corrupt", source, "motion_blur", "--severity", 3, "--table", table, "--out", self.dir / table, "--json")
+            self.assertEqual(json.loads(self.done(*made).stdout)["table"], {"224": 224, "auto": 32}.get(table, table))
+            corrupted[table] = (self.dir / table / "images.npy").read_bytes()
+        self.assertEqual(len(set(corrupted.values())), 3)
+        self.assertIn("table imagecorruptions-1.1.2", self.done(*made[:-1]).stdout)
+
+    def test_what_the_package_does_not_take_is_refused(self) -> None:
+        corrupt = ("corrupt", "fashion_mnist", "fog", "--severity", 1, "--out", self.dir / "made", *self.TABLE)
+        self.refused(65, "fog with table imagecorruptions-1.1.2 needs images of at least 32 x 32", *corrupt)
+        self.refused(2, "not a choice", *corrupt[:2], "frost_proc", *corrupt[3:])
+        self.assertFalse((self.dir / "made").exists())
+
+
 class Compositions(Corruptions):
     AFTER = (
         attack("pgd_linf", 'epsilon = [0.02, 0.05]\nsteps = 3\nmode = "exact"\nafter = {name = "fog", severity = [1, 3]}'),

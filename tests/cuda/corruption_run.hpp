@@ -57,7 +57,13 @@ inline Corrupted corrupt(const std::string& name, CorruptionArgs args, const Byt
   return result;
 }
 
-/// Every severity of every table.
+/// Every severity of imagecorruptions.
+inline std::vector<CorruptionArgs> package_args() {
+  std::vector<CorruptionArgs> all;
+  for (int severity = 1; severity <= 5; ++severity) all.push_back({severity, Table::imagecorruptions});
+  return all;
+}
+/// Every severity of every benchmark's table.
 inline std::vector<CorruptionArgs> all_args() {
   std::vector<CorruptionArgs> all;
   for (const Table table : {Table::c32, Table::c64, Table::c224})
@@ -65,7 +71,7 @@ inline std::vector<CorruptionArgs> all_args() {
   return all;
 }
 inline std::string text(const CorruptionArgs& args) {
-  return "table " + std::to_string(static_cast<int>(args.table)) + ", severity " + std::to_string(args.severity);
+  return "table " + table_name(args.table) + ", severity " + std::to_string(args.severity);
 }
 
 /// A constant for each severity of each table, as published.

@@ -67,5 +67,45 @@ TEST(ElasticTransform, MovesNoPixelFurtherThanItsConstantsAllow) {
   }
 }
 
+TEST(ElasticTransform, HasNoAffineMapInThePackage) {
+  // 30 times a mean of numbers below 0.005 of the height.
+  constexpr int kSide = 64, kFurthest = 10;
+  ByteImages halves = flat_images(1, 1, kSide, 0);
+  for (int i = 0; i < kSide * kSide; ++i)
+    if (i % kSide >= 32) halves.data[static_cast<std::size_t>(i)] = 255;
+  for (const CorruptionArgs& args : package_args()) {
+    const Corrupted result = corrupt("elastic_transform", args, halves);
+    for (std::size_t k = 0; k < 6; ++k) EXPECT_EQ(result.draws[k], 0.f);
+    const std::vector<float>& out = result.out;
+    int moved = 0;
+    for (int y = 0; y < kSide; ++y) {
+      EXPECT_EQ(out[static_cast<std::size_t>(y * kSide + 31 - kFurthest)], 0.f);
+      EXPECT_NEAR(out[static_cast<std::size_t>(y * kSide + 32 + kFurthest)], 1.f, 1e-6f);
+      moved += out[static_cast<std::size_t>(y * kSide + 31)] > 0.f ? 1 : 0;
+    }
+    EXPECT_TRUE(moved > 5 && moved < 59) << moved;
+  }
+}
+
+// Lines across are smoothed by a hundredth of the width, lines down by a hundredth of the height: a field that is the
+// smoother across leaves the ramp's rows nearer to each other's shapes.
+TEST(ElasticTransform, SmoothsEachAxisByItsOwnSideInThePackage) {
+  const std::int64_t h = 32, w = 640;
+  ByteImages ramp{1, 1, h, w, {}};
+  for (std::int64_t i = 0; i < h * w; ++i) ramp.data.push_back(static_cast<std::uint8_t>(i / w * 7));
+  const std::vector<float> out = corrupt("elastic_transform", {5, Table::imagecorruptions}, ramp).out;
+  double across = 0, down = 0;
+  for (std::int64_t y = 8; y < 23; ++y)
+    for (std::int64_t x = 8; x < w - 8; ++x) {
+      const auto at = [&](std::int64_t row, std::int64_t column) {
+        return 255 * static_cast<double>(out[static_cast<std::size_t>(row * w + column)]) -
+               7 * static_cast<double>(row);
+      };
+      across += std::abs(at(y, x + 1) - at(y, x));
+      down += std::abs(at(y + 1, x) - at(y, x));
+    }
+  EXPECT_GT(down, 5 * across);
+}
+
 }  // namespace
 }  // namespace assay

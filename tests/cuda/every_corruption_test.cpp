@@ -30,12 +30,17 @@ class EveryCorruption : public testing::TestWithParam<std::string> {
     return noise_images(n, c, at_least(h), at_least(w));
   }
 };
+std::vector<CorruptionArgs> with_package() {
+  std::vector<CorruptionArgs> all = all_args();
+  for (const CorruptionArgs& args : package_args()) all.push_back(args);
+  return all;
+}
 INSTANTIATE_TEST_SUITE_P(Registered, EveryCorruption, testing::ValuesIn(registered_names<Corruption>()), by_name);
 
 TEST_P(EveryCorruption, WritesEveryPixelInRange) {
   for (const ByteImages& images : {noise(3, 3, 5, 7), noise(2, 1, 9, 4), noise(1, 3, 32, 32),
                                    flat_images(1, 3, at_least(8), 0), flat_images(1, 1, at_least(8), 255)})
-    for (const CorruptionArgs& args : all_args()) {
+    for (const CorruptionArgs& args : with_package()) {
       const Corrupted result = corrupt(name(), args, images);
       for (const float v : result.out)
         ASSERT_TRUE(v >= 0.f && v <= 1.f) << v << ", " << images.shape() << ", " << text(args);
@@ -91,7 +96,7 @@ TEST_P(EveryCorruption, ReadsOneChannelAsThreeEqualOnes) {
   const std::int64_t plane = gray.dim();
   for (std::int64_t i = 0; i < 3 * 3 * plane; ++i)
     rgb.data.push_back(gray.data[static_cast<std::size_t>(i / (3 * plane) * plane + i % plane)]);
-  for (const CorruptionArgs& args : all_args())
+  for (const CorruptionArgs& args : with_package())
     EXPECT_EQ(corrupt(name(), args, gray).out, corrupt(name(), args, rgb).out) << text(args);
 }
 
@@ -142,7 +147,7 @@ TEST_P(EveryCorruption, IsAnotherImageForEverySeverityAndTable) {
   for (const CorruptionArgs& args : all_args()) outs.insert(corrupt(name(), args, images).out);
   // Tables may share constants: brightness has .1, .2 and .3 in both.
   EXPECT_GE(outs.size(), 7u);
-  for (const Table table : {Table::c32, Table::c64, Table::c224}) {
+  for (const Table table : {Table::c32, Table::c64, Table::c224, Table::imagecorruptions}) {
     outs.clear();
     for (int severity = 1; severity <= 5; ++severity) outs.insert(corrupt(name(), {severity, table}, images).out);
     EXPECT_EQ(outs.size(), 5u);
@@ -211,6 +216,16 @@ TEST_P(EveryCorruption, RefusesImagesThatAreTooSmall) {
                testing::HasSubstr("needs images of at least"));
 }
 
+TEST_P(EveryCorruption, RefusesWhatThePackageRefuses) {
+  const StopFlag stop{false};
+  const CorruptionArgs args = with_textures(1, Table::imagecorruptions);
+  EXPECT_ERROR(corrupt_images({}, byte_data(noise_images(1, 3, 40, 31)), {name(), args, 0, 0, 1, false, false}, stop),
+               ExitCode::input, testing::HasSubstr("needs images of at least 32 x 32"));
+  EXPECT_EQ(corrupt_images({}, byte_data(noise_images(1, 3, 40, 32)), {name(), args, 0, 0, 1, false, false}, stop)
+                .bytes.size(),
+            3u * 40 * 32);
+}
+
 TEST_P(EveryCorruption, SaysWhatItIs) {
   EXPECT_FALSE(entry().about.empty());
   EXPECT_FALSE(entry().source.empty());
@@ -225,6 +240,12 @@ TEST(ChooseTable, GoesByTheLongerSideUnlessNamed) {
   EXPECT_EQ(choose_table("32", 224), Table::c32);
   EXPECT_EQ(choose_table("64", 224), Table::c64);
   EXPECT_EQ(choose_table("224", 28), Table::c224);
+  EXPECT_EQ(choose_table("imagecorruptions-1.1.2", 28), Table::imagecorruptions);
+}
+
+TEST(ChooseTable, KnowsATableByItsName) {
+  for (const Table table : {Table::c32, Table::c64, Table::c224, Table::imagecorruptions})
+    EXPECT_EQ(choose_table(table_name(table), 1), table);
 }
 
 TEST(ChooseTable, RefusesUnknownNames) {

@@ -58,6 +58,8 @@ TEST(Fog, IsTheFractalOfWhatItDrew) {
 TEST(Fog, TakesTheNextPowerOfTwoForLargerImages) {
   EXPECT_EQ(corrupt("fog", {1, Table::c32}, noise_images(1, 1, 20, 40)).draws.size(), 64u * 64u);
   EXPECT_EQ(corrupt("fog", {1, Table::c224}, noise_images(1, 1, 20, 257)).draws.size(), 512u * 512u);
+  EXPECT_EQ(corrupt("fog", {1, Table::imagecorruptions}, noise_images(1, 1, 40, 65)).draws.size(), 128u * 128u);
+  EXPECT_EQ(corrupt("fog", {1, Table::imagecorruptions}, noise_images(1, 1, 32, 32)).draws.size(), 32u * 32u);
 }
 
 TEST(Fog, LeavesBlackBlack) {

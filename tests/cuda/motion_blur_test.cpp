@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "cuda/blur_cases.hpp"
 
@@ -36,6 +37,53 @@ TEST(MotionBlur, SpreadsAPixelBackAlongItsAngle) {
                     std::lround(expected.contains({dy, dx}) ? expected[{dy, dx}] : 0.0))
               << text(args) << ", angle " << degrees << ": " << dy << " " << dx;
     }
+}
+
+TEST(MotionBlur, KeepsItsSumsAsTheyAreInThePackage) {
+  constexpr std::int64_t kSide = 91;
+  for (const CorruptionArgs& args : package_args())
+    for (const std::uint32_t sample : {0u, 1u, 2u, 3u}) {
+      const Corrupted result = corrupt("motion_blur", args, one_white_pixel(kSide), {.sample = {sample}});
+      const double radians = static_cast<double>(result.draws.at(0)) * kPi / 180;
+      const CorruptionArgs constants{args.severity, Table::c224};
+      const int taps = 2 * static_cast<int>(kRadius.at(constants)) + 1;
+      const double sigma = kSigma.at(constants);
+      const auto weight = [sigma](int i) { return std::exp(-0.5 * i * i / (sigma * sigma)); };
+      double total = 0;
+      for (int i = 0; i < taps; ++i) total += weight(i);
+      std::map<std::pair<std::int64_t, std::int64_t>, double> expected;
+      for (int i = 0; i < taps; ++i) {
+        const auto dx = static_cast<std::int64_t>(std::ceil(i * std::cos(radians) - 0.5));
+        const auto dy = static_cast<std::int64_t>(std::ceil(i * std::sin(radians) - 0.5));
+        expected[{-dy, -dx}] += weight(i) / total;
+      }
+      for (const auto& [at, share] : expected)
+        ASSERT_NEAR(from_middle(result.out, kSide, at.first, at.second), share, 1e-7) << text(args);
+    }
+}
+
+// Of a flat image what is left are the taps that lie less than a side away.
+TEST(MotionBlur, LeavesOffPastTheBordersInThePackage) {
+  const CorruptionArgs args{5, Table::imagecorruptions};  // 41 taps, sigma 15
+  std::set<int> counts;
+  for (const std::uint32_t sample : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u}) {
+    const Corrupted result = corrupt("motion_blur", args, flat_images(1, 3, 32, 200), {.sample = {sample}});
+    const double radians = static_cast<double>(result.draws.at(0)) * kPi / 180;
+    double total = 0, inside = 0;
+    int taps = 0;
+    for (int i = 0; i < 41; ++i) {
+      const double weight = std::exp(-0.5 * i * i / 225.);
+      total += weight;
+      if (std::ceil(i * std::cos(radians) - 0.5) >= 32 || std::abs(std::ceil(i * std::sin(radians) - 0.5)) >= 32)
+        continue;
+      inside += weight;
+      ++taps;
+    }
+    counts.insert(taps);
+    for (const float v : result.out) ASSERT_NEAR(v, 200 / 255. * inside / total, 1e-7) << sample;
+  }
+  EXPECT_GE(counts.size(), 3u);
+  EXPECT_LT(*counts.begin(), 35);
 }
 
 TEST(MotionBlur, LeavesFlatImagesAlone) {

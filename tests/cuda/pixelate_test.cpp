@@ -31,10 +31,20 @@ TEST_P(Pixelate, IsPillowsToTheByte) {
   const ByteImages& images = GetParam();
   const std::map<std::string, std::string> golden = read_golden("pillow.txt");
   for (const CorruptionArgs& args : all_args()) {
-    const std::string key = "pixelate " + images.shape() + " " + std::to_string(static_cast<int>(args.table)) + " " +
-                            std::to_string(args.severity);
+    const std::string key =
+        "pixelate " + images.shape() + " " + table_name(args.table) + " " + std::to_string(args.severity);
     EXPECT_EQ(digest(corrupt("pixelate", args, images).out, images.data.size()), golden.at(key)) << key;
   }
+}
+
+TEST(PixelatePackage, IsEnlargedByPillowsNearestPixelsAsInThePackage) {
+  const std::map<std::string, std::string> golden = read_golden("pillow.txt");
+  for (const ByteImages& images :
+       {noise_images(1, 3, 32, 32), noise_images(1, 3, 42, 57), noise_images(1, 3, 224, 224)})
+    for (const CorruptionArgs& args : package_args()) {
+      const std::string key = "pixelate " + images.shape() + " imagecorruptions-1.1.2 " + std::to_string(args.severity);
+      EXPECT_EQ(digest(corrupt("pixelate", args, images).out, images.data.size()), golden.at(key)) << key;
+    }
 }
 
 TEST(PixelateSmall, AveragesWholeBlocksAndRounds) {

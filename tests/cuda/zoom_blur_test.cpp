@@ -41,6 +41,27 @@ TEST(ZoomBlur, FlattensALineByTheMeanOfTheInverseFactors) {
   }
 }
 
+// Trimmed at the far sides alone, pixel x of a zoom is the line's at top + x (crop - 1) / (zoomed - 1).
+TEST(ZoomBlur, BeginsEveryZoomAtItsFirstPixelInThePackage) {
+  constexpr int kSide = 150;
+  ByteImages images = flat_images(1, 1, kSide, 0);
+  for (int i = 0; i < kSide * kSide; ++i)
+    images.data[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(i / kSide);
+  for (const CorruptionArgs& args : package_args()) {
+    const auto [count, step] = factors({args.severity, Table::c224});
+    const std::vector<float> out = corrupt("zoom_blur", args, images).out;
+    for (int y = 0; y < kSide; ++y) {
+      double sum = y;
+      for (int i = 0; i < count; ++i) {
+        const double z = 1 + i * step, crop = std::ceil(kSide / z), zoomed = std::nearbyint(crop * z);
+        sum += std::floor((kSide - crop) / 2) + y * (crop - 1) / (zoomed - 1);
+      }
+      ASSERT_NEAR(255 * static_cast<double>(out[static_cast<std::size_t>(y * kSide + 7)]), sum / (count + 1), 1e-3)
+          << text(args) << " " << y;
+    }
+  }
+}
+
 TEST(ZoomBlur, LeavesFlatImagesAlone) {
   for (const CorruptionArgs& args : all_args())
     for (const int level : {0, 77, 128})

@@ -76,6 +76,8 @@ TEST_P(EveryCorruption, HasTheBitsOfTheCpu) {
   if (GetParam() == "defocus_blur") shapes.push_back({1, 3, 17, 40, 5, Table::c224});
   // Offsets to later pixels too.
   if (GetParam() == "glass_blur") shapes.push_back({2, 3, 17, 23, 3, Table::c224});
+  // Motion past the borders.
+  shapes.push_back({2, 3, 32, 32, 5, Table::imagecorruptions});
   for (const auto& [n, c, h, w, severity, table] : shapes) {
     SCOPED_TRACE(std::to_string(c) + " x " + std::to_string(h) + " x " + std::to_string(w));
     const ByteImages images = noise_images(n, c, h, w);

@@ -153,6 +153,13 @@ TEST(CorruptionErrors, AreComparedWithAModelOfTheSameResults) {
   EXPECT_THAT(definition_of(all[1]), testing::HasSubstr("a model of these results"));
 }
 
+TEST(CorruptionErrors, AreNotComparedWithAlexNetsWhereThePackageCorrupted) {
+  const CorruptionErrors found = corruption_errors(benchmark("imagecorruptions-1.1.2")).at(0);
+  EXPECT_EQ(found.baseline, "");
+  EXPECT_TRUE(std::isnan(found.mce));
+  EXPECT_FALSE(std::isnan(found.mean_error));
+}
+
 TEST(CorruptionErrors, AreComparedWithAnotherRunWhereItHasTheTableAndThePipeline) {
   CorruptionBaseline other{"other", {{"32", "stored", .05, {{"fog", .78}, {"spatter", .5}}}}};
   const auto fog = [&](const std::string& table) {
@@ -165,6 +172,7 @@ TEST(CorruptionErrors, AreComparedWithAnotherRunWhereItHasTheTableAndThePipeline
   EXPECT_EQ(name, "results:other");
   EXPECT_NEAR(found.ce, .5, 1e-14);
   EXPECT_NEAR(found.relative_ce, (.39 - .1) / (.78 - .05), 1e-14);
+  EXPECT_EQ(fog("imagecorruptions-1.1.2").first, "");
   const auto [none, undefined] = fog("224");
   EXPECT_EQ(none, "");
   EXPECT_TRUE(std::isnan(undefined.ce));

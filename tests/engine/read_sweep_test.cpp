@@ -550,8 +550,8 @@ TEST_F(ReadSweep, SeverityIsFrom1To5) {
                  HasSubstr("must be between 1 and 5"));
   }
 }
-TEST_F(ReadSweep, TablesAreTheFourChoices) {
-  for (const char* table : {"auto", "32", "64", "224"}) {
+TEST_F(ReadSweep, TablesAreTheFiveChoices) {
+  for (const char* table : {"auto", "32", "64", "224", "imagecorruptions-1.1.2"}) {
     EXPECT_EQ(only(std::string("[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = '") + table + "'")
                   .params.at("table"),
               Param(table));
@@ -560,8 +560,10 @@ TEST_F(ReadSweep, TablesAreTheFourChoices) {
                HasSubstr("table = \"65\": not a choice"));
 }
 TEST_F(ReadSweep, ATableIsAText) {
-  EXPECT_USAGE(with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = 32"),
-               HasSubstr("table = 32: a text, one of \"auto\", \"32\", \"64\", \"224\", is expected"));
+  EXPECT_USAGE(
+      with("", "[[corruption]]\nname = 'toy_corruption'\nseverity = 1\ntable = 32"),
+      HasSubstr(
+          "table = 32: a text, one of \"auto\", \"32\", \"64\", \"224\", \"imagecorruptions-1.1.2\", is expected"));
 }
 
 TEST_F(ReadSweep, AnUnknownParameterGetsTheNearestKey) {

@@ -2,7 +2,7 @@
 
     python3 -m venv venv && venv/bin/pip install pillow==13.0.0 && venv/bin/python tests/golden/pillow.py
 
-Lines: `pixelate HxWxC TABLE SEVERITY SHA256`, `jpeg HxWxC TABLE SEVERITY SHA256` and, at the quality of ImageNet-C's
+Lines: `pixelate HxWxC TABLE SEVERITY SHA256` (imagecorruptions, whose scales are those of 224, enlarges by NEAREST), `jpeg HxWxC TABLE SEVERITY SHA256` and, at the quality of ImageNet-C's
 files, `stored HxWxC SHA256`, bytes in C x H x W order; `luma
 SHA256` of convert("L") over a grid of colours, red slowest; and `resample HxW RESIZE CROP HxW SHA256`, the size and the
 bytes, H x W x 3, after torchvision's Resize(int) and CenterCrop(int), 0 being neither.
@@ -19,6 +19,8 @@ SCALES = {"32": (0.95, 0.9, 0.85, 0.75, 0.65), "64": (0.9, 0.8, 0.7, 0.6, 0.5), 
 QUALITIES = {"32": (80, 65, 58, 50, 40), "64": (65, 58, 50, 40, 25), "224": (25, 18, 15, 10, 7)}
 JPEG_SHAPES = ((1, 1, 3), (3, 5, 3), (7, 16, 3), (16, 9, 1), (28, 28, 1), (32, 32, 3), (31, 45, 3), (50, 33, 3), (224, 224, 3))
 SHAPES = ((28, 28, 1), (32, 32, 3), (31, 45, 3), (224, 224, 3))  # H, W, C
+PACKAGE = "imagecorruptions-1.1.2"
+PACKAGE_SHAPES = ((32, 32, 3), (42, 57, 3), (224, 224, 3))  # in the middle one BOX and NEAREST differ
 # H, W, the shorter side after resizing, side of the crop.
 RESAMPLED = (
     (40, 60, 20, 0), (60, 40, 20, 0), (37, 53, 16, 0), (53, 37, 16, 15), (53, 38, 16, 16), (37, 54, 17, 16), (20, 30, 20, 17),
@@ -38,10 +40,10 @@ def noise(count: int, seed: int) -> bytes:
     return bytes(out)
 
 
-def pixelate(plane: bytes, h: int, w: int, scale: float) -> bytes:
+def pixelate(plane: bytes, h: int, w: int, scale: float, back: Image.Resampling) -> bytes:
     # Pillow resamples the channels of an image apart, so that each may be an image of its own.
     image = Image.frombytes("L", (w, h), plane)
-    return image.resize((int(w * scale), int(h * scale)), Image.Resampling.BOX).resize((w, h), Image.Resampling.BOX).tobytes()
+    return image.resize((int(w * scale), int(h * scale)), Image.Resampling.BOX).resize((w, h), back).tobytes()
 
 
 def jpeg(planes: bytes, h: int, w: int, c: int, quality: int) -> bytes:
@@ -72,12 +74,13 @@ def resample(image: Image.Image, shorter: int, crop: int) -> Image.Image:
 
 def lines():
     yield f"# Pillow {PIL.__version__}"
-    for h, w, c in SHAPES:
+    benchmarks = [(shape, table, scales, Image.Resampling.BOX) for shape in SHAPES for table, scales in SCALES.items()]
+    package = [(shape, PACKAGE, SCALES["224"], Image.Resampling.NEAREST) for shape in PACKAGE_SHAPES]
+    for (h, w, c), table, scales, back in benchmarks + package:
         planes = noise(c * h * w, seed=1)
-        for (table, scales) in SCALES.items():
-            for severity, scale in enumerate(scales, start=1):
-                out = b"".join(pixelate(planes[k * h * w : (k + 1) * h * w], h, w, scale) for k in range(c))
-                yield f"pixelate {h}x{w}x{c} {table} {severity} {hashlib.sha256(out).hexdigest()}"
+        for severity, scale in enumerate(scales, start=1):
+            out = b"".join(pixelate(planes[k * h * w : (k + 1) * h * w], h, w, scale, back) for k in range(c))
+            yield f"pixelate {h}x{w}x{c} {table} {severity} {hashlib.sha256(out).hexdigest()}"
     for h, w, c in JPEG_SHAPES:
         for (table, qualities) in QUALITIES.items():
             for severity, quality in enumerate(qualities, start=1):

@@ -76,6 +76,8 @@ LIST = [
     ("cuda/corruptions/corruption_kernel.hpp", "team.map_quads(n, draws + at, drawn);", "team.map_quads(n - 1, draws + at, drawn);", "cpu:*EveryCorruption*gaussian_noise"),
     ("cuda/corruptions/hsv.hpp", "team.each(plane, ", "team.each(plane + 1, ", "*EveryCorruption*brightness"),
     ("cuda/corruptions/pixelate.cu", "sx < across.first + across.count", "sx + 1 < across.first + across.count", "cpu:*Pixelate*"),
+    ("cuda/corruptions/motion.hpp", "step >= side || step <= -side", "step > side || step < -side", "cpu:MotionBlur.*"),
+    ("cuda/corruptions/snow.cu", "kWhole ? w : layer_w;", "w;", "cpu:Snow.*"),
     ("cuda/corruptions/glass_blur.cu", "const bool later = source > at;", "const bool later = false;", "*EveryCorruption*glass_blur"),
     ("cuda/corruptions/glass_blur.cu", "for (int y = h - c.reach; y", "for (int y = h - c.reach - 1; y", "cpu:GlassBlur.*"),
     ("cuda/corruptions/jpeg.hpp", "inside > 0 ? inside : 0", "inside > 0 ? inside + 1 : 0", "cpu:*JpegCompression*"),

@@ -2,7 +2,7 @@
 import math
 from pathlib import Path
 
-from imagenet_c import OFFERED, SEVERITIES, TABLES
+from imagenet_c import OFFERED, PACKAGE, SEVERITIES, TABLES, offered
 from program import ROOT
 
 PAGE = ROOT / "docs" / "corruptions.md"
@@ -16,7 +16,7 @@ CLASSES = {
               "saturate"},
 }  # fmt: skip
 SLACK = {"error": 2e-8, "pixels": 1e-4}  # another processor's last bits
-Cells = dict[tuple[str, int], dict[int, object]]  # by corruption and table: a corruptions.Cell a severity
+Cells = dict[tuple[str, int | str], dict[int, object]]  # by corruption and table: a corruptions.Cell a severity
 
 
 def kind(name: str) -> str:
@@ -31,7 +31,7 @@ def rounded_up(value: float) -> str:
     return f"{float(f'{math.ceil(value / 10**power - 1e-9)}e{power}'):.0e}".replace("e-0", "e-").replace("e+00", "")
 
 
-def line(name: str, table: int, cells: dict[int, object]) -> str:
+def line(name: str, table: int | str, cells: dict[int, object]) -> str:
     def columns(side: str) -> list[str]:
         found = [getattr(cells[severity], side) for severity in SEVERITIES]
         if any(one is None for one in found):
@@ -43,7 +43,7 @@ def line(name: str, table: int, cells: dict[int, object]) -> str:
 
 
 def text(cells: Cells) -> str:
-    keys = [(name, table) for name in OFFERED for table in TABLES]
+    keys = [(name, table) for name in OFFERED for table in (*TABLES, PACKAGE)]
     return HEAD + "".join(line(*key, cells[key]) for key in keys if key in cells)
 
 
@@ -58,10 +58,10 @@ def stale(cells: Cells, part: float, page: Path = PAGE) -> list[str]:
     written = {}
     for row in page.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()[2:]:
         name, table, *columns = (word.strip() for word in row.strip("|").split("|"))
-        written[name, int(table)] = columns
-    wanted = {(name, table) for name in OFFERED for table in TABLES}
+        written[name, table if table == PACKAGE else int(table)] = columns
+    wanted = {(name, table) for table in (*TABLES, PACKAGE) for name in offered(table)}
     off = {"not written": wanted - set(written), "not known": set(written) - wanted}
-    found = [f"{name} at {table} is {what}" for what, keys in off.items() for name, table in sorted(keys)]
+    found = [f"{name} at {table} is {what}" for what, keys in off.items() for name, table in sorted(keys, key=str)]
     for (name, table), severities in cells.items():
         if (name, table) not in written:
             continue

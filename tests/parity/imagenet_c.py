@@ -1,8 +1,12 @@
 """ImageNet-C's corruptions by table (224 ImageNet-C, 64 Tiny-ImageNet-C, 32 CIFAR-10-C): constants of severities 1 to 5.
 
 Read off the code that made the benchmarks (Hendrycks & Dietterich 2019, arXiv:1903.12261). Plain data, for any Python.
+A fourth table is the Python package's, whose constants are those of 224 and which has its own ways.
 """
+import math
+
 TABLES = (224, 64, 32)
+PACKAGE = "imagecorruptions-1.1.2"
 SEVERITIES = (1, 2, 3, 4, 5)
 
 
@@ -154,16 +158,30 @@ CONSTANTS: dict[str, dict[int, tuple]] = {
 NAMES = tuple(CONSTANTS)
 CONSTANTS["frost_proc"] = CONSTANTS["frost"]  # assay's own, of which there is no other code
 OFFERED = tuple(CONSTANTS)
+
+
+def offered(table: int | str) -> tuple[str, ...]:
+    return NAMES if table == PACKAGE else OFFERED
+
+
+def constants(name: str, table: int | str) -> tuple:
+    return CONSTANTS[name][224 if table == PACKAGE else table]
+
+
 FROST_SCALE = {224: 1.0, 64: 0.3, 32: 0.2}  # what the textures are resized by
 FROST_SHAPES = ((600, 900), (315, 560), (315, 560), (350, 527), (495, 660))  # rows and columns before that
 
 
-def fog_side(h: int, w: int, table: int) -> int:
+def fog_side(h: int, w: int, table: int | str) -> int:
     """The plasma's side: the table's own, or the next power of two that holds the image."""
-    return max({224: 256}.get(table, table), 1 << (max(h, w) - 1).bit_length())
+    return max({224: 256, PACKAGE: 1}.get(table, table), 1 << (max(h, w) - 1).bit_length())
 
 
-def frost_room(texture: int, h: int, w: int, table: int) -> tuple[int, int]:
+def frost_room(texture: int, h: int, w: int, table: int | str) -> tuple[int, int]:
     """How many first rows and first columns a crop of h x w can have; the last one is left out, as by numpy's randint."""
-    rows, columns = (int(round(side * FROST_SCALE[table])) for side in FROST_SHAPES[texture])
+    rows, columns = FROST_SHAPES[texture]
+    if table == PACKAGE:
+        scale = 1.1 * max(1, h / rows, w / columns)
+        return math.ceil(rows * scale) - h, math.ceil(columns * scale) - w
+    rows, columns = (int(round(side * FROST_SCALE[table])) for side in (rows, columns))
     return rows - h, columns - w

@@ -24,7 +24,7 @@ from scipy.special import pdtr
 from skimage.color import hsv2rgb, rgb2hsv
 from skimage.filters import gaussian
 
-from imagenet_c import CONSTANTS, FROST_SCALE, fog_side
+from imagenet_c import CONSTANTS, FROST_SCALE, PACKAGE, constants, fog_side
 
 TEXTURES = Path(imagecorruptions.__file__).parent / "frost"
 Draws = dict[str, np.ndarray]
@@ -308,22 +308,30 @@ FUNCTIONS = {
 assert set(FUNCTIONS) == set(CONSTANTS)
 
 
-def corrupted(image: np.ndarray, name: str, severity: int, table: int, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+def corrupted(image: np.ndarray, name: str, severity: int, table: int | str, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """Of H x W x 1 or 3 bytes: reals in [0, 1] before quantisation, and bytes, of the same shape."""
-    c = CONSTANTS[name][table][severity - 1]
+    from peer_corruptions import packaged  # which imports this module
+
+    c = constants(name, table)[severity - 1]
+
+    def of_colour(pixels: np.ndarray) -> np.ndarray:
+        if table == PACKAGE:
+            return packaged(pixels, name, severity, draws)
+        return FUNCTIONS[name](pixels, c, draws, table).astype(np.float64)
+
     if image.shape[-1] == 3:
-        real = FUNCTIONS[name](image, c, draws, table).astype(np.float64)
+        real = of_colour(image)
         return real / 255.0, np.uint8(real)
-    if name == "jpeg_compression":  # an image of mode L is compressed as one
+    if name == "jpeg_compression" and table != PACKAGE:  # an image of mode L is compressed as one
         levels = as_jpeg(image[..., 0], c)[..., np.newaxis]
         return levels / 255.0, levels
-    real = FUNCTIONS[name](np.repeat(image, 3, axis=-1), c, draws, table).astype(np.float64)
+    real = of_colour(np.repeat(image, 3, axis=-1))
     levels = np.asarray(Image.fromarray(np.uint8(real)).convert("L"))[..., np.newaxis]
     return (real / 255.0 @ np.array([0.299, 0.587, 0.114]))[..., np.newaxis], levels
 
 
 # Answers to requests. Arrays pass as files beside what assay wrote.
-def reference(folder: str, images: str, name: str, severity: int, table: int, count: int) -> None:
+def reference(folder: str, images: str, name: str, severity: int, table: int | str, count: int) -> None:
     """For the draws in folder/draws: folder/reference.npy and folder/reference_bytes.npy, of the first `count` images."""
     out, pixels = Path(folder), np.load(images)[:count]
     draws = {path.stem: np.load(path) for path in (out / "draws").glob("*.npy")}

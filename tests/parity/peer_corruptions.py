@@ -2,6 +2,7 @@
 
 imagecorruptions leaves ImageNet-C in places: there it is led back by replacing one of its helpers, as the benchmark's code has
 it, and the rest of its function is compared. What it has another way altogether is compared with a second way to compute it.
+For the table of its name it is the oracle itself, and nothing of it is replaced.
 """
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 import skimage.filters
 from imagecorruptions import corruptions as peer
 from PIL import Image
+from scipy.special import pdtr
 from scipy.stats import poisson
 
 import oracle
@@ -41,6 +43,18 @@ class Fed:
 
     def randint(self, low, high=None, size=None):
         return np.reshape(next(self.values), size or ())
+
+    def poisson(self, lam):
+        uniform, counts, numbers = next(self.values), np.arange(400), np.empty(lam.shape)
+        for one in np.unique(lam):  # the number whose interval of the cumulative distribution holds the uniform
+            numbers[lam == one] = np.searchsorted(pdtr(counts, one), uniform[lam == one], side="right")
+        return numbers
+
+    def default_rng(self, *_):
+        return self
+
+    def random(self, size):
+        return np.reshape(next(self.values), size)
 
 
 def plasma_order(draw: np.ndarray) -> Iterator[np.ndarray]:
@@ -86,6 +100,34 @@ def draws_and_feed(name: str, severity: int, shape: tuple[int, int, int], random
         normal = random.standard_normal((h, w))
         return {"normal": normal}, [normal]
     return {}, []
+
+
+def drawn(name: str, severity: int, draws: oracle.Draws) -> Iterator[np.ndarray | float]:
+    """What assay drew for an image, as Fed takes it."""
+    given = {kind: values.astype(np.float64) for kind, values in draws.items()}
+    if name == "glass_blur":
+        return glass_order(given["offset"], CONSTANTS[name][224][severity - 1][1])
+    if name == "fog":
+        return plasma_order(given["uniform"])
+    if name == "frost":
+        return iter(given["crop"].astype(int))
+    if name == "motion_blur":
+        return iter([(given["angle"][0] + 45) / 90])
+    if name == "snow":
+        return iter([given["normal"], (given["angle"][0] + 135) / 90])
+    if name == "elastic_transform":
+        return iter([(given[kind] + 1) / 2 for kind in ("dx", "dy")])
+    if name == "spatter":
+        return iter([given["normal"]])
+    kinds = [kind for kind in ("normal", "uniform", "flip", "salt") if kind in given]
+    return iter([np.moveaxis(given[kind], 0, -1) for kind in kinds])
+
+
+def packaged(image: np.ndarray, name: str, severity: int, draws: oracle.Draws) -> np.ndarray:
+    """What the package as it is turns into bytes, of H x W x 3 of them."""
+    with mock.patch.object(np, "random", Fed(drawn(name, severity, draws))):
+        real = np.asarray(getattr(peer, name)(Image.fromarray(image), severity), dtype=np.float64)
+    return np.where(np.isnan(real), image, real)  # spatter without any drops divides 0 by 0
 
 
 def blurred_flakes(layer, radius, sigma, angle):
