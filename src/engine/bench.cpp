@@ -145,10 +145,17 @@ struct Bench {
   void metrics(std::int64_t samples) const {
     const std::string shape = std::to_string(samples);
     for (const auto& [name, metric] : Registry<Metric>::all()) {
-      if (metric.reduce == nullptr || !wanted("metric", name, shape)) continue;
-      const auto rows = filled<SampleRow>(exec, samples, [](std::uint32_t bits) {
+      if (!wanted("metric", name, shape)) continue;
+      const auto row = [](std::uint32_t bits) {
         return SampleRow{0, static_cast<std::uint16_t>(bits % 32), unit(bits), 3 * unit(bits), 2 * unit(bits)};
-      });
+      };
+      if (metric.rank != nullptr) {
+        const auto rows = filled<SampleRow>(Exec{}, samples, row);
+        const std::span<const SampleRow> all(rows.data(), static_cast<std::size_t>(samples));
+        time("metric", name, shape, 16 * samples, [&](int) { metric.rank(all); });
+        continue;
+      }
+      const auto rows = filled<SampleRow>(exec, samples, row);
       const Buffer<std::uint64_t> state(exec, metric.words);  // whatever is there: it is added to
       time("metric", name, shape, 16 * samples, [&](int) { metric.reduce(exec, rows.data(), samples, state.data()); });
     }
