@@ -1,6 +1,9 @@
 #include "data/npy.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -304,13 +307,15 @@ void take_images(NpyArray images, const fs::path& file, DataSet& data) {
 }
 
 template <class T>
-std::vector<std::uint16_t> narrowed(const NpyArray& array, const fs::path& file) {
+std::vector<std::uint16_t> narrowed(const MappedNpy& array, std::int64_t first, std::int64_t count) {
   std::vector<std::uint16_t> labels;
-  labels.reserve(array.bytes.size() / sizeof(T));
-  for (const T value : array.values<T>()) {
+  labels.reserve(static_cast<std::size_t>(count));
+  for (std::int64_t i = first; i < first + count; ++i) {
+    T value;
+    std::memcpy(&value, array.bytes() + i * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
     if (!std::in_range<std::uint16_t>(value)) {
       throw Error(ExitCode::input,
-                  fmt::format("'{}' has label {} at index {}; expected 0..65535", file.string(), value, labels.size()));
+                  fmt::format("'{}' has label {} at index {}; expected 0..65535", array.path().string(), value, i));
     }
     labels.push_back(static_cast<std::uint16_t>(value));
   }
@@ -318,26 +323,76 @@ std::vector<std::uint16_t> narrowed(const NpyArray& array, const fs::path& file)
 }
 
 template <class... T>
-std::vector<std::uint16_t> narrowed_any(const NpyArray& array, const fs::path& file) {
+std::vector<std::uint16_t> narrowed_any(const MappedNpy& array, std::int64_t first, std::int64_t count) {
   std::vector<std::uint16_t> labels;
-  const bool known = ((array.dtype == npy_dtype<T>() ? (labels = narrowed<T>(array, file), true) : false) || ...);
+  const bool known =
+      ((array.dtype() == npy_dtype<T>() ? (labels = narrowed<T>(array, first, count), true) : false) || ...);
   if (!known) {
     throw Error(ExitCode::input,
-                fmt::format("'{}' has dtype '{}'; expected an integer type", file.string(), array.dtype));
+                fmt::format("'{}' has dtype '{}'; expected an integer type", array.path().string(), array.dtype()));
   }
   return labels;
 }
 
+/// Type, shape and number of bytes of the array that begins at the reading position, and ends where the file does.
+struct Described {
+  std::string dtype;
+  std::vector<std::int64_t> shape;
+  std::size_t bytes;
+};
+Described describe(InputFile& file) {
+  const Header header = read_header(file);
+  const auto [dtype, item] = checked_dtype(header, file);
+  if (header.fortran_order) {
+    file.fail("is in Fortran order; expected C order", "convert it first: np.save(file, np.ascontiguousarray(a))");
+  }
+  const std::optional<std::int64_t> expected = byte_count(header.shape, item);
+  if (!expected) {
+    file.fail(fmt::format("has shape {} of '{}'; expected fewer than 2**63 bytes", printable(shape_text(header.shape)),
+                          dtype));
+  }
+  const auto bytes = static_cast<std::uint64_t>(*expected);
+  if (file.left() != bytes) {
+    file.fail(fmt::format("{}: found {} bytes of data; expected {} for shape {} of '{}'",
+                          file.left() < bytes ? "is truncated" : "has trailing bytes", file.left(), bytes,
+                          printable(shape_text(header.shape)), dtype));
+  }
+  return {dtype, header.shape, bytes};
+}
+
 }  // namespace
 
-std::vector<std::uint16_t> read_labels(const fs::path& file) {
-  const NpyArray array = read_npy(file);
-  if (array.shape.size() != 1) {
-    throw Error(ExitCode::input, fmt::format("'{}' has shape {}; expected one dimension, a label an image",
-                                             file.string(), shape_text(array.shape)));
-  }
+MappedNpy::MappedNpy(const fs::path& path) : path_(path) {
+  InputFile file(path);
+  const Described array = describe(file);
+  dtype_ = array.dtype;
+  shape_ = array.shape;
+  map_size_ = file.size();
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  map_ = descriptor < 0 ? MAP_FAILED : mmap(nullptr, map_size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  const int why = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (map_ == MAP_FAILED) file.fail(fmt::format("cannot be mapped into memory: {}", std::strerror(why)));
+  madvise(map_, map_size_, MADV_SEQUENTIAL);
+  bytes_ = static_cast<const std::uint8_t*>(map_) + (map_size_ - array.bytes);
+}
+
+MappedNpy::~MappedNpy() {
+  munmap(map_, map_size_);
+}
+
+std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count) {
   return narrowed_any<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
-                      std::uint64_t, std::int64_t>(array, file);
+                      std::uint64_t, std::int64_t>(array, first, count);
+}
+
+std::vector<std::uint16_t> read_labels(const fs::path& file) {
+  const MappedNpy array(file);
+  if (array.shape().size() != 1) {
+    throw Error(ExitCode::input, fmt::format("'{}' has shape {}; expected one dimension, a label an image",
+                                             file.string(), shape_text(array.shape())));
+  }
+  return read_labels(array, 0, array.shape()[0]);
 }
 
 std::vector<float> read_images(const fs::path& file, const std::vector<std::int64_t>& shape) {
@@ -385,23 +440,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 NpyArray read_npy(const fs::path& path) {
   InputFile file(path);
-  const Header header = read_header(file);
-  const auto [dtype, item] = checked_dtype(header, file);
-  if (header.fortran_order) {
-    file.fail("is in Fortran order; expected C order", "convert it first: np.save(file, np.ascontiguousarray(a))");
-  }
-  const std::optional<std::int64_t> expected = byte_count(header.shape, item);
-  if (!expected) {
-    file.fail(fmt::format("has shape {} of '{}'; expected fewer than 2**63 bytes", printable(shape_text(header.shape)),
-                          dtype));
-  }
-  const auto bytes = static_cast<std::uint64_t>(*expected);
-  if (file.left() != bytes) {
-    file.fail(fmt::format("{}: found {} bytes of data; expected {} for shape {} of '{}'",
-                          file.left() < bytes ? "is truncated" : "has trailing bytes", file.left(), bytes,
-                          printable(shape_text(header.shape)), dtype));
-  }
-  NpyArray array{dtype, header.shape, std::vector<std::uint8_t>(bytes)};
+  Described described = describe(file);
+  NpyArray array{std::move(described.dtype), std::move(described.shape), std::vector<std::uint8_t>(described.bytes)};
   file.read_exactly(array.bytes.data(), array.bytes.size());
   return array;
 }

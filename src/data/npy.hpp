@@ -44,8 +44,32 @@ std::string shape_text(const std::vector<std::int64_t>& shape);
 /// is longer or shorter than its header says.
 NpyArray read_npy(const std::filesystem::path& file);
 
+/// A file mapped into memory, for arrays that may be larger than it: what is touched is read. Throws as read_npy.
+class MappedNpy {
+ public:
+  explicit MappedNpy(const std::filesystem::path& file);
+  ~MappedNpy();
+  MappedNpy(const MappedNpy&) = delete;
+  MappedNpy& operator=(const MappedNpy&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::string& dtype() const { return dtype_; }
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  const std::uint8_t* bytes() const { return bytes_; }  ///< C order, little-endian, aligned to nothing
+
+ private:
+  std::filesystem::path path_;
+  std::string dtype_;
+  std::vector<std::int64_t> shape_;
+  void* map_ = nullptr;
+  std::size_t map_size_ = 0;
+  const std::uint8_t* bytes_ = nullptr;
+};
+
 /// Labels of any integer type, one-dimensional, 0..65535. Throws assay::Error (exit 65) naming the first that is not.
 std::vector<std::uint16_t> read_labels(const std::filesystem::path& file);
+/// `count` of them from `first` on.
+std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count);
 
 /// The first n images of a file of at least as many: float32, (n, c, h, w) = shape, in [0, 1]. Throws assay::Error
 /// (exit 65) with what was found and what is expected.

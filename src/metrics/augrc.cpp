@@ -13,9 +13,11 @@ struct Augrc {
     return sum / n;
   }
 };
-ASSAY_RANKED_METRIC("augrc", Augrc,
-                    "mean over k = 1..n of the share of all samples that are wrong and among the k most confident, "
-                    "expected where ties are broken at random, undecided left out");
+ASSAY_METRIC("augrc",
+             .definition =
+                 "mean over k = 1..n of the share of all samples that are wrong and among the k most confident, "
+                 "expected where ties are broken at random, undecided left out",
+             .applies = every_cell, .rank = ranked<Augrc>);
 
 }  // namespace
 }  // namespace assay

@@ -13,9 +13,11 @@ struct Aurc {
     return sum / static_cast<double>(count(ranking).all());
   }
 };
-ASSAY_RANKED_METRIC("aurc", Aurc,
-                    "mean over k = 1..n of the error rate among the k most confident samples, expected where ties are "
-                    "broken at random, undecided left out");
+ASSAY_METRIC("aurc",
+             .definition =
+                 "mean over k = 1..n of the error rate among the k most confident samples, expected where ties are "
+                 "broken at random, undecided left out",
+             .applies = every_cell, .rank = ranked<Aurc>);
 
 }  // namespace
 }  // namespace assay

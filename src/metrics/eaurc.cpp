@@ -16,8 +16,10 @@ struct Eaurc {
     return sum / static_cast<double>(all.all());
   }
 };
-ASSAY_RANKED_METRIC("eaurc", Eaurc,
-                    "aurc less that of the same samples with all wrong ones behind the right ones, as a sum over k");
+ASSAY_METRIC(
+    "eaurc",
+    .definition = "aurc less that of the same samples with all wrong ones behind the right ones, as a sum over k",
+    .applies = every_cell, .rank = ranked<Eaurc>);
 
 }  // namespace
 }  // namespace assay

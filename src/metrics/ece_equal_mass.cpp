@@ -26,9 +26,11 @@ struct EqualMass {
     return (gaps + std::abs(gap)) / static_cast<double>(n);
   }
 };
-ASSAY_RANKED_METRIC("ece_equal_mass", EqualMass,
-                    "ece_equal_mass/top-label/m15/l1/a confidence is in bin floor(15 r / n), r the number of lower "
-                    "ones, so ties are together/undecided left out");
+ASSAY_METRIC("ece_equal_mass",
+             .definition =
+                 "ece_equal_mass/top-label/m15/l1/a confidence is in bin floor(15 r / n), r the number of lower "
+                 "ones, so ties are together/undecided left out",
+             .applies = every_cell, .rank = ranked<EqualMass>);
 
 }  // namespace
 }  // namespace assay

@@ -17,9 +17,11 @@ struct Ks {
     return worst / static_cast<double>(count(ranking).all());
   }
 };
-ASSAY_RANKED_METRIC("ks_calibration", Ks,
-                    "largest |sum of (correct - confidence)| over samples up to a confidence, over n; ties together, "
-                    "undecided left out");
+ASSAY_METRIC("ks_calibration",
+             .definition =
+                 "largest |sum of (correct - confidence)| over samples up to a confidence, over n; ties together, "
+                 "undecided left out",
+             .applies = every_cell, .rank = ranked<Ks>);
 
 }  // namespace
 }  // namespace assay

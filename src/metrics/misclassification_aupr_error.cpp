@@ -8,9 +8,11 @@ struct AuprError {
   static constexpr bool kBoth = true;
   static double of(const Ranking& ranking) { return aupr(reversed(ranking), Area::steps); }
 };
-ASSAY_RANKED_METRIC("misclassification_aupr_error", AuprError,
-                    "area under precision and recall of wrong samples, the least confident first, in steps (average "
-                    "precision), ties together, undecided left out");
+ASSAY_METRIC("misclassification_aupr_error",
+             .definition =
+                 "area under precision and recall of wrong samples, the least confident first, in steps (average "
+                 "precision), ties together, undecided left out",
+             .applies = every_cell, .rank = ranked<AuprError>);
 
 }  // namespace
 }  // namespace assay

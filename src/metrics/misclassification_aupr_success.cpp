@@ -8,9 +8,11 @@ struct AuprSuccess {
   static constexpr bool kBoth = true;
   static double of(const Ranking& ranking) { return aupr(ranking, Area::steps); }
 };
-ASSAY_RANKED_METRIC("misclassification_aupr_success", AuprSuccess,
-                    "area under precision and recall of right samples, the most confident first, in steps (average "
-                    "precision), ties together, undecided left out");
+ASSAY_METRIC("misclassification_aupr_success",
+             .definition =
+                 "area under precision and recall of right samples, the most confident first, in steps (average "
+                 "precision), ties together, undecided left out",
+             .applies = every_cell, .rank = ranked<AuprSuccess>);
 
 }  // namespace
 }  // namespace assay

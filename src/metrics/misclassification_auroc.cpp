@@ -8,8 +8,9 @@ struct Auroc {
   static constexpr bool kBoth = true;
   static double of(const Ranking& ranking) { return auroc(ranking); }
 };
-ASSAY_RANKED_METRIC("misclassification_auroc", Auroc,
-                    "P(confidence of a right sample > that of a wrong one) + P(equal) / 2, undecided left out");
+ASSAY_METRIC("misclassification_auroc",
+             .definition = "P(confidence of a right sample > that of a wrong one) + P(equal) / 2, undecided left out",
+             .applies = every_cell, .rank = ranked<Auroc>);
 
 }  // namespace
 }  // namespace assay

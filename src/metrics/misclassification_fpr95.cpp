@@ -8,9 +8,11 @@ struct Fpr95 {
   static constexpr bool kBoth = true;
   static double of(const Ranking& ranking) { return fpr_at_tpr(ranking, 0.95); }
 };
-ASSAY_RANKED_METRIC("misclassification_fpr95", Fpr95,
-                    "share of wrong samples at or above the highest confidence at or above which at least 95% of the "
-                    "right ones are, undecided left out");
+ASSAY_METRIC("misclassification_fpr95",
+             .definition =
+                 "share of wrong samples at or above the highest confidence at or above which at least 95% of the "
+                 "right ones are, undecided left out",
+             .applies = every_cell, .rank = ranked<Fpr95>);
 
 }  // namespace
 }  // namespace assay

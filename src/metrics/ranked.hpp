@@ -2,8 +2,7 @@
 #include "assay/rank.hpp"
 #include "metrics/metric_kernel.hpp"
 
-// What the statistics of a ranking by confidence share. Host code: the rows have crossed over, and sorting them takes
-// less time than that.
+// What the statistics of a ranking by confidence share. They run on the host, where the rows of all samples meet.
 namespace assay {
 
 /// A metric of the ranking: M::of(ranking), which has both right and wrong samples where M::kBoth.
@@ -22,8 +21,5 @@ Estimate ranked(std::span<const SampleRow> rows) {
     estimate.value = M::of(ranking);
   return estimate;
 }
-
-#define ASSAY_RANKED_METRIC(name, type, text) \
-  ASSAY_METRIC(name, .definition = text, .applies = every_cell, .rank = ranked<type>)
 
 }  // namespace assay

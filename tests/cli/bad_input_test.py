@@ -341,16 +341,25 @@ class Score(BadInput):
             "negative": npy("<f4", (3, 2), [0.5, 0.5, 1.5, -0.5, 1, 0]),
             "flat": npy("<f4", (6,), [1, 2, 3, 4, 5, 6]),
             "whole": npy("<i8", (3, 2), [1, 2, 3, 4, 5, 6]),
+            "short": npy("<u2", (3, 2), [1, 2, 3, 4, 5, 6]),
+            "row": npy("<i8", (1, 3), [1, 0, 1]),
+            "real": npy("<f4", (3,), [1, 0, 1]),
+            "wide": npy("<f4", (1, 70000), [0] * 70000),
+            "one": npy("<i8", (1,), [0]),
         }
         files = {name: write(self.dir / f"{name}.npy", what) for name, what in arrays.items()}
         for code, says, option, values, labels, metric in (
-            (65, "holds 4 labels, expected 3", "--logits", "logits", "longer", "nll"),
+            (65, "has shape (4,), expected (3,), a label a row", "--logits", "logits", "longer", "nll"),
             (65, "label 2 at index 2", "--logits", "logits", "beyond", "nll"),
             (65, "row 1 sums to 1.1", "--probs", "half", "labels", "nll"),
             (65, "row 1 sums to nan", "--probs", "nan", "labels", "nll"),
             (65, "row 1 has -0.5", "--probs", "negative", "labels", "nll"),
             (65, "has shape (6,)", "--logits", "flat", "labels", "nll"),
-            (65, "expected float32 or float64", "--logits", "whole", "labels", "nll"),
+            (65, "expected float16, float32 or float64", "--logits", "whole", "labels", "nll"),
+            (65, "bfloat16 saved as uint16 needs --dtype bf16", "--logits", "short", "labels", "nll"),
+            (65, "has shape (1, 3)", "--logits", "logits", "row", "nll"),
+            (65, "has dtype '<f4'; expected an integer type", "--logits", "logits", "real", "nll"),
+            (65, "has 70000 classes, expected at most 65535", "--logits", "wide", "one", "nll"),
             (2, "no metric 'robust_accuracy' of logits", "--logits", "logits", "labels", "robust_accuracy"),
         ):
             with self.subTest(says):
@@ -358,6 +367,8 @@ class Score(BadInput):
         rest = ("--labels", files["labels"], "--metric", "nll")
         self.refused(65, "does not exist", "score", "--logits", self.dir / "none.npy", *rest)
         self.refused(2, "either --logits or --probs", "score", *rest)
+        self.refused(65, "expected bfloat16 as uint16", "score", "--logits", files["logits"], *rest, "--dtype", "bf16")
+        self.refused(2, "--dtype", "score", "--logits", files["logits"], *rest, "--dtype", "f3")
         self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], *rest, "--profile", "x")
 
 

@@ -320,6 +320,36 @@ class Score(Case):
         wide = write(self.dir / "wide.npy", npy("<f8", (4, 3), sum(self.logits, [])))
         self.assert_scores("--logits", wide, *self.files[2:])
 
+    def test_logits_in_float16_and_bfloat16(self) -> None:
+        # Halves: exact in both. Beside them what float16 has no normal number for.
+        rows = [[2.5, -1.0, 0.5], [-0.5, 1.5, 2.0**-24], [3.0, 0.0, -2.0**-20], [0.5, 1.0, -0.5]]
+        single = write(self.dir / "f4.npy", npy("<f4", (4, 3), sum(rows, [])))
+        halves = write(self.dir / "f2.npy", npy("<f2", (4, 3), sum(rows, [])))
+        upper = [struct.unpack("<I", struct.pack("<f", value))[0] >> 16 for value in sum(rows, [])]
+        brain = write(self.dir / "bf16.npy", npy("<u2", (4, 3), upper))
+        metrics = [word for name in ("accuracy", "nll", "brier", "aurc", "misclassification_auroc") for word in ("--metric", name)]
+        expected = self.json("score", "--logits", single, *self.files[2:], *metrics)
+        self.assertEqual(self.json("score", "--logits", halves, *self.files[2:], *metrics), expected)
+        self.assertEqual(self.json("score", "--logits", brain, *self.files[2:], *metrics, "--dtype", "bf16"), expected)
+
+    def test_more_rows_than_are_read_at_once(self) -> None:
+        times = 200_000
+        data = struct.pack("<12f", *sum(self.logits, []))
+        logits = write(self.dir / "many.npy", npy("<f4", (4 * times, 3), data * times))
+        labels = write(self.dir / "many-labels.npy", npy("|u1", (4 * times,), bytes(self.labels) * times))
+        metrics = [word for name in self.expected() | {"ks_calibration": 0, "misclassification_auroc": 0} for word in ("--metric", name)]
+        few = self.json("score", *self.files, *metrics)["metrics"]
+        found = self.json("score", "--logits", logits, "--labels", labels, *metrics)
+        self.assertEqual(found["n"], 4 * times)
+        for name, one in few.items():
+            self.assertAlmostEqual(found["metrics"][name]["value"], one["value"], delta=1e-9, msg=name)
+
+    def test_why_a_metric_is_undefined(self) -> None:
+        right = write(self.dir / "right.npy", npy("<i8", (4,), [row.index(max(row)) for row in self.logits]))
+        metrics = self.json("score", "--logits", self.files[1], "--labels", right, "--metric", "misclassification_auroc")["metrics"]
+        self.assertEqual(metrics["misclassification_auroc"]["value"], None)
+        self.assertEqual(metrics["misclassification_auroc"]["undefined"], "no sample is wrong")
+
     def test_probabilities(self) -> None:
         probabilities = write(self.dir / "p.npy", npy("<f4", (4, 3), sum(self.softmax, [])))
         self.assert_scores("--probs", probabilities, *self.files[2:])

@@ -71,7 +71,7 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-FORMATS = {"|u1": "B", "|i1": "b", "<u2": "H", "<i4": "i", "<i8": "q", "<f4": "f", "<f8": "d"}
+FORMATS = {"|u1": "B", "|i1": "b", "<u2": "H", "<f2": "e", "<i4": "i", "<i8": "q", "<f4": "f", "<f8": "d"}
 
 
 def npy(dtype: str, shape: tuple[int, ...], values: object) -> bytes:
