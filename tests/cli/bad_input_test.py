@@ -356,7 +356,7 @@ class Score(BadInput):
             (65, "row 1 has -0.5", "--probs", "negative", "labels", "nll"),
             (65, "has shape (6,)", "--logits", "flat", "labels", "nll"),
             (65, "expected float16, float32 or float64", "--logits", "whole", "labels", "nll"),
-            (65, "bfloat16 saved as uint16 needs --dtype bf16", "--logits", "short", "labels", "nll"),
+            (65, "holds <u2, expected float16", "--logits", "short", "labels", "nll"),
             (65, "has shape (1, 3)", "--logits", "logits", "row", "nll"),
             (65, "has dtype '<f4'; expected an integer type", "--logits", "logits", "real", "nll"),
             (65, "has 70000 classes, expected at most 65535", "--logits", "wide", "one", "nll"),
