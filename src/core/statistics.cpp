@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "assay/core/error.hpp"
 #include "assay/core/philox.hpp"
@@ -54,7 +55,7 @@ std::vector<std::size_t> rising(std::span<const double> p) {
   for (const double value : p) expect(value >= 0 && value <= 1, fmt::format("a p-value of {}", value));
   std::vector<std::size_t> order(p.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return p[i]; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(p[i], i); });
   return order;
 }
 
