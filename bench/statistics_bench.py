@@ -12,7 +12,6 @@ too. Run in .venv-parity.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -83,7 +82,6 @@ def main() -> int:
             own = times[name.split(",")[0] + ", assay"] if "," in name else times["ece, assay"]
             ratio = statistics.median(a / b for a, b in zip(times[name], own, strict=True))
             print(f"{name:<20} {statistics.median(times[name]):7.2f} s   {ratio:5.2f} x assay   {found[name]:.9g}")
-        print(f"assay's largest resident set: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB, mapped pages included")
     return 0
 
 

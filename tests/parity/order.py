@@ -74,7 +74,7 @@ def compare(demo: DemoModel, what: str, n: int, work: Path) -> Measured:
 
 
 def checks(work: Path, subset: bool) -> list[Check]:
-    n = 60 if subset else 1000
+    n = 32 if subset else 1000
     return [
         Check(f"verdicts {what}, {demo.name}",
               lambda demo=demo, what=what: compare(demo, what, n, work / f"order-{demo.name}-{what.replace(' ', '-')}"))
