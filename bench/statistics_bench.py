@@ -6,8 +6,8 @@ usage: bench/statistics_bench.py [--rows 10000000] [--classes 10] [--repeats 3]
 The contenders run in turn, in another order each time. assay's time is that of its process, from start to exit: it maps the file,
 checks every row and computes accuracy, NLL, Brier score and top-5 rank along with what is asked for. The peers' arrays are in memory
 before their clock starts. "reads" is numpy.sum over the mapped file. AUROC is of confidence as a sign of being right; the
-peers get confidences and what is right, and their clock leaves out finding those. Numbers of one turn are compared as values
-too. Run in .venv-parity.
+peers get confidences and what is right, and their clock leaves out finding those. What each one found is printed beside its
+time. Run in .venv-parity.
 """
 import argparse
 import json

@@ -85,7 +85,7 @@ struct Corruption {
   /// Optional: throws assay::Error (exit 65) where images of that size cannot be corrupted, though min_side is kept.
   void (*check)(const CorruptionShape& of) = nullptr;
   std::string source = "Hendrycks & Dietterich 2019, arXiv:1903.12261";
-  bool in_imagecorruptions = true;
+  bool in_imagecorruptions = true;  ///< the Python package has it too, so it takes that table
 
   /// Images with a shorter side are refused.
   int least_side(Table table) const {

@@ -12,6 +12,9 @@ namespace assay {
 struct Ties {
   float score;
   std::uint64_t count, hits;
+
+  /// What a score that is a probability promised too little: hits less their expected number.
+  double gap() const { return static_cast<double>(hits) - static_cast<double>(count) * static_cast<double>(score); }
 };
 
 /// Rising in score.

@@ -20,7 +20,7 @@ struct EqualMass {
         gaps += std::abs(std::exchange(gap, 0.0));
         bin = own;
       }
-      gap += static_cast<double>(ties.hits) - static_cast<double>(ties.count) * static_cast<double>(ties.score);
+      gap += ties.gap();
       below += ties.count;
     }
     return (gaps + std::abs(gap)) / static_cast<double>(n);

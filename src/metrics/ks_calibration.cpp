@@ -11,7 +11,7 @@ struct Ks {
   static double of(const Ranking& ranking) {
     double gap = 0, worst = 0;
     for (const Ties& ties : ranking) {
-      gap += static_cast<double>(ties.hits) - static_cast<double>(ties.count) * static_cast<double>(ties.score);
+      gap += ties.gap();
       worst = std::fmax(worst, std::abs(gap));
     }
     return worst / static_cast<double>(count(ranking).all());

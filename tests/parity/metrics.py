@@ -234,7 +234,7 @@ def checks(work: Path, _: bool) -> list[Check]:
 
                 found.append(Check(f"{metric} of {outputs.name}, {peer.profile}", measure))
     # robust_accuracy and robust_accuracy_final have their rows in attack_end_to_end.py. uncertainty-calibration ships no
-    # wheel, and nobody installable has the others: their numbers are goldens of their tests.
+    # wheel, and no peer installed here has the others: their numbers are goldens of their tests.
     golden = {"rmsce_debiased", "ece_equal_mass", "ks_calibration", "aurc", "eaurc", "augrc"}
     covered = {*METRICS, *golden, "robust_accuracy", "robust_accuracy_final"}
     found.append(expect_covered("metric", registered("metric"), covered))
