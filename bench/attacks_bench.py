@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times PGD-20 (L-infinity, epsilon 0.1) on a model of the demo: assay, torchattacks, Foolbox, and the bare passes.
 
-usage: bench/attacks_bench.py [--model robust] [--repeats 7] [--threads T] [--images 1000] [--batch 128] [--json FILE]
+usage: bench/attacks_bench.py [--model robust] [--repeats 7] [--threads T] [--images 1000] [--batch 128] [--step S] [--json FILE]
 
 "bare" is what no gradient attack can do without: 20 forward passes and 20 input gradients of the same TorchScript file, its
 parameters frozen. Everything runs in turn, in another order each time, on the same processors with the same number of
@@ -26,6 +26,7 @@ parser.add_argument("--repeats", type=int, default=7)
 parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
 parser.add_argument("--images", type=int, default=1000)
 parser.add_argument("--batch", type=int, default=128)
+parser.add_argument("--step", type=float, default=0.025, help="a quarter of epsilon, as torchattacks' defaults are")
 parser.add_argument("--json", type=Path, help="also write every time measured here")
 options = parser.parse_args()
 # Before torch is imported, and inherited by assay: both then run one thread a processor.
@@ -40,7 +41,7 @@ import torchattacks  # noqa: E402
 from models import PixelModel  # noqa: E402
 from program import ASSAY, demo_models, fashion_mnist, pixels, run  # noqa: E402
 
-EPSILON, STEP, STEPS = 0.1, 0.01, 20
+EPSILON, STEPS = 0.1, 20
 
 
 def bare(model, x, y):
@@ -51,11 +52,11 @@ def bare(model, x, y):
 
 
 def with_torchattacks(model, x, y):
-    return torchattacks.PGD(model, EPSILON, STEP, STEPS, random_start=True)(x, y)
+    return torchattacks.PGD(model, EPSILON, options.step, STEPS, random_start=True)(x, y)
 
 
 def with_foolbox(model, x, y):
-    attack = foolbox.attacks.LinfPGD(abs_stepsize=STEP, steps=STEPS, random_start=True)
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=options.step, steps=STEPS, random_start=True)
     return attack.run(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilon=EPSILON)
 
 
@@ -71,7 +72,7 @@ def with_assay(demo, folder, full):
         "batch": options.batch,
         "data": {"source": "fashion_mnist", "limit": options.images},
         "model": [{"name": demo.name, "path": str(demo.path), "mean": demo.mean, "std": demo.std}],
-        "attack": [{"name": "pgd_linf", "epsilon": EPSILON, "step": STEP, "steps": STEPS, "random_start": True, "full": full}],
+        "attack": [{"name": "pgd_linf", "epsilon": EPSILON, "step": options.step, "steps": STEPS, "random_start": True, "full": full}],
         "unit_size": -(-options.images // options.batch) * options.batch,
     }
     config = folder / "bench.json"
@@ -116,7 +117,7 @@ def main():
                 times[name].append(contenders[name](Path(folder)))
         print(f"turn {turn + 1}/{options.repeats}: " + ", ".join(f"{n} {times[n][-1]['seconds']:.2f} s" for n in names), file=sys.stderr)
 
-    print(f"PGD-{STEPS}, L-infinity {EPSILON}, {demo.name}, {options.images} images, batch {options.batch}, {options.threads} threads,"
+    print(f"PGD-{STEPS}, L-infinity {EPSILON}, step {options.step}, {demo.name}, {options.images} images, batch {options.batch}, {options.threads} threads,"
           f" {options.repeats} turns, torch {torch.__version__}")  # fmt: skip
     print(f"{'':16} {'median s':>9} {'min':>7} {'max':>7} {'images/s':>9} {'x bare':>7} {'lowest':>7} {'highest':>8}")
     for name in names:
