@@ -146,6 +146,8 @@ class LaneAttack final : public Attack {
     queries = answers;
     lane_bytes = sizeof(typename A::Lane);
     scratch_rows = A::kScratchRows;
+    any_success =
+        !requires(SerialTeam& team, typename A::Lane& lane, const LaneRow& row) { attack_.counts(team, lane, row); };
   }
   void start(const Exec& exec, const LaneBatch& lanes) const override {
     for_each_row(exec, lanes.lanes, lanes.dim, StartKernel<A>{attack_, lanes});

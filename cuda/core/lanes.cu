@@ -245,12 +245,43 @@ struct Judge {
   }
 };
 
+struct CountEnded {
+  Pool pool;
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const Verdict* const verdict = lanes.batch.verdict;
+    const Seen* const seen = lanes.seen;
+    const auto wanted = team.count(lanes.batch.lanes, [=](std::int64_t r) { return verdict[r] == Verdict::advance; });
+    const auto right = team.count(
+        lanes.batch.lanes, [=](std::int64_t r) { return verdict[r] == Verdict::advance && seen[r] == Seen::right; });
+    team.once([&] {
+      pool.counts->active = static_cast<std::uint32_t>(wanted - right);
+      pool.counts->gradients = static_cast<std::uint32_t>(right);
+    });
+  }
+};
+
+struct HoldBack {
+  LaneTable lanes;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t) const {
+    const LaneTable own = lanes;
+    team.each(lanes.batch.lanes, [=](std::int64_t r) {
+      if (own.batch.verdict[r] == Verdict::advance && own.seen[r] == Seen::right) own.spent[r] -= kForward;
+    });
+  }
+};
+
 struct JudgeGradients {
   LaneTable lanes;
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
     if (lanes.batch.verdict[r] != Verdict::advance) return;
+    if (lanes.batch.wrong_ends && lanes.seen[r] != Seen::right) return;
     const float* g = lanes.batch.gradient + r * lanes.batch.dim;
     const bool sound = all_finite(team, lanes.batch.dim, g);
     team.once([&] {
@@ -686,6 +717,12 @@ void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
 
 void judge(const Exec& exec, const LaneTable& lanes, bool first) {
   for_each_team(exec, lanes.batch.lanes, Judge{lanes, first});
+}
+void count_ended(const Exec& exec, const Pool& pool, const LaneTable& lanes) {
+  for_each_team(exec, 1, CountEnded{pool, lanes});
+}
+void hold_back(const Exec& exec, const LaneTable& lanes) {
+  for_each_team(exec, 1, HoldBack{lanes});
 }
 void judge_gradients(const Exec& exec, const LaneTable& lanes) {
   for_each_row(exec, lanes.batch.lanes, lanes.batch.dim, JudgeGradients{lanes});

@@ -92,7 +92,12 @@ void count_lanes(const Exec& exec, const Pool& pool, const LaneTable& lanes);
 /// What the logits say of the lanes that ask; charges them a forward pass. After the `first` draw at a point what is
 /// broken stays so.
 void judge(const Exec& exec, const LaneTable& lanes, bool first = true);
-/// Lanes with a gradient that is not finite are broken; charges those that wanted one a backward pass.
+/// Of lanes that want a gradient: counts->active become those whose items the logits end, counts->gradients the others.
+void count_ended(const Exec& exec, const Pool& pool, const LaneTable& lanes);
+/// Takes back what judge charged lanes that wait, with Answers::ended, for a gradient: they are asked anew.
+void hold_back(const Exec& exec, const LaneTable& lanes);
+/// Lanes with a gradient that is not finite are broken; charges those that need one a backward
+/// pass.
 void judge_gradients(const Exec& exec, const LaneTable& lanes);
 
 /// Adds batch.gradient to `sum` (lanes x dim), or begins it, and divides it at the last of `draws`.

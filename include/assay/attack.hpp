@@ -36,6 +36,13 @@ ASSAY_HD bool asks(Verdict verdict) {
 /// What the model said of a lane's point; wrong is what counts as a success: not the label, or with an aim the target.
 enum class Seen : std::uint8_t { right, wrong, broken };
 
+/// Which of the lanes that ask a step answers; the others wait.
+enum class Answers : std::uint8_t {
+  all,
+  looks,  ///< those that want logits alone: there are no gradients
+  ended,  ///< looks, and lanes whose item ends by the logits: there are no gradients
+};
+
 /// A lane's target where it has none.
 constexpr std::uint16_t kNoTarget = 0xFFFF;
 
@@ -60,8 +67,9 @@ struct LaneBatch {
   std::int64_t c = 0, h = 0, w = 0;  ///< dim = c h w
   int classes = 0;
   std::uint64_t seed = 0;
-  bool full = false;        ///< fooled lanes go on to their last query
-  bool looks_only = false;  ///< this step has no gradients: lanes that want one wait
+  bool full = false;  ///< fooled lanes go on to their last query
+  Answers answers = Answers::all;
+  bool wrong_ends = false;  ///< logits that say wrong end an item, so that it needs no gradient there
   const LaneItem* item = nullptr;
   void* state = nullptr;         ///< lanes x Attack::lane_bytes
   const float* clean = nullptr;  ///< lanes x dim
@@ -87,7 +95,8 @@ struct LaneBatch {
 
 /// Whether this step answers the lane.
 ASSAY_HD bool served(const LaneBatch& lanes, std::int64_t r) {
-  return lanes.verdict[r] == Verdict::look || (lanes.verdict[r] == Verdict::advance && !lanes.looks_only);
+  if (lanes.verdict[r] != Verdict::advance) return lanes.verdict[r] == Verdict::look;
+  return lanes.answers == Answers::all || (lanes.answers == Answers::ended && lanes.seen[r] != Seen::right);
 }
 
 /// An attack with its parameters: a state machine that runs on all lanes at once. An item costs at most `queries`
@@ -105,6 +114,7 @@ class Attack {
   Aim aim = {};                 ///< as the parameter `target` has it; not with `targets`
   int draws = 1;                ///< gradients that are averaged at each point (expectation over transformation)
   bool clean_gradient = false;  ///< `start` makes use of the gradient at the clean image, asked for once for all radii
+  bool any_success = true;      ///< every point of the wanted class is a success
   bool every_class = false;     ///< `collect` gets a gradient for each class but the label, as target, before `advance`
   std::size_t lane_bytes = 0;
   int scratch_rows = 0;

@@ -352,6 +352,10 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   const auto fewer = [&](std::int64_t needed) {
     return std::min(batch.lanes, std::max(kFewestRows, (needed + step - 1) / step * step));
   };
+  batch.wrong_ends = attack.any_success && !pool.full && attack.draws == 1;
+  // Where more items end by the logits than want a gradient, the others repeat the forward pass later. Only a host that
+  // need not wait for the counts can tell.
+  const bool asks_first = batch.wrong_ends && lag_of(exec_.backend) == 0;
   batch.lanes = batch_;
   batch.lanes = fewer(pool.n * rounds_of(attack));
   begin_items(exec_, pool, resident_, lanes);
@@ -374,12 +378,21 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
     }
     // Where most lanes want no gradient the others wait for a step of their own: a backward pass costs more than the
     // forward pass that they repeat.
-    batch.looks_only = 2 * counts.gradients < counts.active;
-    const bool gradients = loss != nullptr && !batch.looks_only;
+    batch.answers = 2 * counts.gradients < counts.active ? Answers::looks : Answers::all;
+    bool gradients = loss != nullptr && batch.answers == Answers::all;
     const int draws = gradients ? attack.draws : 1, directions = attack.every_class ? batch.classes - 1 : 1;
     for (int draw = 0; draw < draws; ++draw) {
       batch.logits = model.forward(exec_, images(batch.point), gradients);
       judge(exec_, lanes, draw == 0);
+      if (gradients && asks_first) {
+        count_ended(exec_, pool, lanes);
+        const auto split = std::bit_cast<PoolCounts>(counter_.read(pool.counts));
+        if (split.active > split.gradients) {
+          batch.answers = Answers::ended;
+          hold_back(exec_, lanes);
+          gradients = false;
+        }
+      }
       for (int nth = 0; loss != nullptr && nth < directions; ++nth) {
         if (attack.every_class) aim_at_class(exec_, batch, nth);
         loss->evaluate(exec_, {batch.lanes, batch.classes, batch.logits, batch.label, batch.target, work_->value.data(),

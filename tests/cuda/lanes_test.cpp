@@ -230,6 +230,33 @@ TEST_F(Lanes, AnItemWithABrokenAnswerLeavesItsSampleUndecided) {
   EXPECT_EQ(points[0], -1.f);
 }
 
+TEST_F(Lanes, WantNoGradientWhereTheLogitsEndTheItem) {
+  make(6, 6);
+  constexpr std::uint64_t kOnce = std::uint64_t{1} << 32;
+  verdict = {Verdict::advance, Verdict::advance, Verdict::advance, Verdict::advance, Verdict::look, kIdle};
+  seen = {Seen::right, Seen::wrong, Seen::broken, Seen::right, Seen::right, Seen::right};
+  lane_spent.assign(6, kOnce);
+  count_ended(Exec{}, pool, lanes);
+  EXPECT_EQ(counts.active, 2u);
+  EXPECT_EQ(counts.gradients, 2u);
+
+  lanes.batch.answers = Answers::ended;
+  std::vector<bool> answered;
+  for (std::int64_t r = 0; r < 6; ++r) answered.push_back(served(lanes.batch, r));
+  EXPECT_THAT(answered, ElementsAre(false, true, true, false, true, false));
+  hold_back(Exec{}, lanes);
+  EXPECT_THAT(lane_spent, ElementsAre(0u, kOnce, kOnce, 0u, kOnce, kOnce)) << "those that wait are asked anew";
+
+  lanes.batch.answers = Answers::all;
+  lanes.batch.wrong_ends = true;
+  std::vector<float> gradient(24, 1.f);
+  gradient[4] = std::numeric_limits<float>::quiet_NaN();
+  lanes.batch.gradient = gradient.data();
+  judge_gradients(Exec{}, lanes);
+  EXPECT_THAT(lane_spent, ElementsAre(1u, kOnce, kOnce, 1u, kOnce, kOnce)) << "whether or not it was computed";
+  EXPECT_EQ(seen[1], Seen::wrong);
+}
+
 TEST_F(Lanes, ShrinkToTheOnesUnderWay) {
   make(6, 6);
   for (const std::uint32_t r : {1u, 4u, 5u}) {
