@@ -73,6 +73,43 @@ TEST_F(DeviceLanes, AimAsTheCpuDoes) {
   }
 }
 
+TEST_F(DeviceLanes, LeaveOutGradientsAsTheCpuDoes) {
+  // More lanes than a team has workers.
+  constexpr std::size_t kLanes = 300;
+  constexpr std::uint64_t kOnce = std::uint64_t{1} << 32;
+  std::vector<Verdict> verdicts;
+  std::vector<Seen> answers;
+  for (std::size_t r = 0; r < kLanes; ++r) {
+    verdicts.push_back(r % 5 == 0 ? Verdict::look : Verdict::advance);
+    answers.push_back(r % 3 == 0 ? Seen::right : r % 3 == 1 ? Seen::wrong : Seen::broken);
+  }
+  const auto run = [&](const Exec& exec) {
+    const Held<Verdict> verdict(exec, verdicts);
+    const Held<Seen> seen(exec, answers);
+    const Held<std::uint64_t> spent(exec, std::vector<std::uint64_t>(kLanes, 3 * kOnce));
+    const Held<PoolCounts> counts(exec, std::vector<PoolCounts>(1));
+    Pool pool;
+    pool.counts = counts.data();
+    LaneTable lanes;
+    lanes.batch.lanes = kLanes;
+    lanes.batch.verdict = verdict.data();
+    lanes.seen = seen.data();
+    lanes.spent = spent.data();
+    count_ended(exec, pool, lanes);
+    hold_back(exec, lanes);
+    std::vector<std::uint64_t> all = spent.fetch();
+    all.push_back(counts.fetch()[0].active);
+    all.push_back(counts.fetch()[0].gradients);
+    return all;
+  };
+  const std::vector<std::uint64_t> expected = run(cpu);
+  EXPECT_EQ(expected[kLanes], 160u);
+  EXPECT_EQ(expected[kLanes + 1], 80u);
+  EXPECT_EQ(expected[3], 2 * kOnce);
+  EXPECT_EQ(expected[4], 3 * kOnce);
+  in_every_order([&] { EXPECT_EQ(run(cuda), expected); });
+}
+
 TEST_F(DeviceLanes, JudgeClaimsAsTheCpuDoes) {
   // Within, too far in L-infinity, too far in L2 alone, out of the box, not finite, and an answer that is right.
   constexpr std::int64_t kDim = 300, kRows = 6;
