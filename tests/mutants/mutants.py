@@ -93,7 +93,7 @@ LIST = [
     ("cuda/core/lanes.cu", "if (!is_due(pool, u)) return false;", "", "cpu:*Curve*"),
     ("cuda/core/lanes.cu", "(high - low) / 2 : low + 1;", "(high - low) / 2 : low + 2;", "cpu:*Curve*"),
     ("cuda/core/lanes.cu", "if (first ? !served(lanes.batch, r) : lanes.batch.verdict[r] != Verdict::advance) return;", "if (!served(lanes.batch, r)) return;", "*EveryAttack*EveryParameterSet/apgd_dlr_l1"),
-    ("cuda/core/lanes.cu", "own.spent[r] -= kForward;", "", "cpu:Lanes.*"),
+    ("cuda/core/lanes.cu", "own.spent[r] -= kForward;", "own.spent[r] -= kBackward;", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (lanes.batch.wrong_ends && lanes.seen[r] != Seen::right) return;", "", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "k < own.label[r] ? k : k + 1", "k < own.label[r] ? k : k + 2", "cpu:*EveryAttack*fab_l*:*Fab*"),
     ("cuda/attacks/apgd.cu", "if (back) lane.length /= 2.f;", "", "cpu:*Apgd*"),
