@@ -96,8 +96,7 @@ void judge(const Exec& exec, const LaneTable& lanes, bool first = true);
 void count_ended(const Exec& exec, const Pool& pool, const LaneTable& lanes);
 /// Takes back what judge charged lanes that wait, with Answers::ended, for a gradient: they are asked anew.
 void hold_back(const Exec& exec, const LaneTable& lanes);
-/// Lanes with a gradient that is not finite are broken; charges those that need one a backward
-/// pass.
+/// Lanes with a gradient that is not finite are broken; charges those that need one a backward pass.
 void judge_gradients(const Exec& exec, const LaneTable& lanes);
 
 /// Adds batch.gradient to `sum` (lanes x dim), or begins it, and divides it at the last of `draws`.
