@@ -310,6 +310,23 @@ TEST_F(Lanes, VerifyThatAPointIsWrongInTheBallInTheBoxAndFinite) {
     }
 }
 
+TEST(Gradients, AreNotComputedWhereItemsEndByTheLogits) {
+  const DataSet data = float_data(16, 3, 5, 7, 0.f, 1.f, 2);
+  LinearModel model = linear_model(2, data.dim());
+  const Params given = {{"epsilon", 1.0}, {"step", 1.0}, {"steps", std::int64_t{5}}, {"random_start", false}};
+  const Attacked result = attack("pgd_linf", given, data, model, {.batch = 16, .full = false});
+  int fooled = 0;
+  for (std::size_t s = 0; s < result.rows.size(); ++s) {
+    if (!result.rows[s].has(SampleRow::clean_correct)) continue;
+    EXPECT_TRUE(result.rows[s].has(SampleRow::fooled_any)) << "the first step reaches every corner of the box";
+    EXPECT_EQ(result.passes[s] >> 32, 1u + 2 + 1) << "clean, two points, the check of the second";
+    EXPECT_EQ(result.passes[s] & 0xFFFFFFFFu, 1u);
+    ++fooled;
+  }
+  EXPECT_GT(fooled, 0);
+  EXPECT_EQ(model.passes().backward, 16u) << "one step of 16 lanes, none for the points that fool";
+}
+
 TEST(Restarts, ChangeNothingByTheNumberOfLanes) {
   const DataSet data = float_data(23, 3, 5, 7, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
