@@ -10,8 +10,10 @@ struct Correct {
 };
 ASSAY_METRIC(
     "accuracy",
-    "correct/n, arg-max ties: lowest index, undecided: wrong, under attack: at the point that is kept; Wilson 95%",
-    Rate<Correct>::kWords, every_cell, launch_metric<Rate<Correct>>, Rate<Correct>::finish);
+    .definition =
+        "correct/n, arg-max ties: lowest index, undecided: wrong, under attack: at the point that is kept; Wilson 95%",
+    .words = Rate<Correct>::kWords, .applies = every_cell, .reduce = launch_metric<Rate<Correct>>,
+    .finish = Rate<Correct>::finish, .top_label = true);
 
 }  // namespace
 }  // namespace assay

@@ -33,15 +33,23 @@ struct TorchMetrics {
   }
 };
 
+/// The last bin whose edge the confidence reaches. Edges are off k/15 by roundings only.
+template <class Edges>
+ASSAY_HD int bin_of(float confidence) {
+  const int near = static_cast<int>(confidence * static_cast<float>(kBins));
+  if (near > 0 && !Edges::reaches(confidence, near)) return near - 1;
+  return Edges::reaches(confidence, near + 1) ? near + 1 : near;
+}
+
 template <class Edges>
 struct Binned {
   static constexpr int kCount = Edges::kCount;
   static constexpr int kWords = 3 * kCount;  // count, correct, confidence in units of 2^-32; a bin each
 
+  template <class Tally>
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     if (row.has(SampleRow::undecided)) return;
-    int bin = 0;
-    for (int k = 1; k < kCount; ++k) bin += Edges::reaches(row.confidence, k) ? 1 : 0;
+    const int bin = bin_of<Edges>(row.confidence);
     tally.add(bin, 1);
     tally.add(kCount + bin, row.has(SampleRow::correct) ? 1 : 0);
     tally.add(2 * kCount + bin, fixed32(row.confidence));
@@ -97,7 +105,8 @@ Metric binned(const std::string& name, const std::string& bins, const std::strin
                 if (of.count > 0) estimate.value = Error::of(of);
                 return estimate;
               },
-          .profile = profile};
+          .profile = profile,
+          .top_label = true};
 }
 
 /// In assay's own bins; also in torchmetrics' where it has this error, and in (lo, hi] for the peer that is named.

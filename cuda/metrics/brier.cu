@@ -8,6 +8,7 @@ struct Brier {
   enum Word { count, sum };
   static constexpr int kWords = 2;
 
+  template <class Tally>
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     if (row.has(SampleRow::undecided)) return;
     tally.add(count, 1);

@@ -1,5 +1,6 @@
 #pragma once
 #include <limits>
+#include <type_traits>
 
 #include "assay/core/team.hpp"
 #include "assay/metric.hpp"
@@ -7,12 +8,17 @@
 
 namespace assay {
 
-/// Adds to a metric's state.
-struct Tally {
+/// Adds to a metric's state, which others add to at the same time.
+struct SharedTally {
   std::uint64_t* state;
   ASSAY_HD void add(int word, std::uint64_t amount) const {
     if (amount != 0) atomic_add(state + word, amount);
   }
+};
+/// Adds to a state of one's own.
+struct OwnTally {
+  std::uint64_t* state;
+  ASSAY_HD void add(int word, std::uint64_t amount) const { state[word] += amount; }
 };
 
 constexpr std::int64_t kRowsPerTeam = 4096;
@@ -28,8 +34,15 @@ struct MetricKernel {
   ASSAY_HD void operator()(Team& team, std::int64_t chunk) const {
     const std::int64_t first = chunk * kRowsPerTeam;
     const SampleRow* from = rows + first;
-    const Tally tally{state};
-    team.each(n - first < kRowsPerTeam ? n - first : kRowsPerTeam, [=](std::int64_t i) { M::observe(from[i], tally); });
+    const std::int64_t count = n - first < kRowsPerTeam ? n - first : kRowsPerTeam;
+    const SharedTally shared{state};
+    if constexpr (std::is_same_v<Team, SerialTeam>) {  // an atomic addition takes as long as all else of a row
+      std::uint64_t sums[M::kWords] = {};
+      for (std::int64_t i = 0; i < count; ++i) M::observe(from[i], OwnTally{sums});
+      for (int word = 0; word < M::kWords; ++word) shared.add(word, sums[word]);
+    } else {
+      team.each(count, [=](std::int64_t i) { M::observe(from[i], shared); });
+    }
   }
 };
 
@@ -38,9 +51,10 @@ void launch_metric(const Exec& exec, const SampleRow* rows, std::int64_t n, std:
   for_each_team(exec, (n + kRowsPerTeam - 1) / kRowsPerTeam, MetricKernel<M>{rows, n, state});
 }
 
-/// x in [0, 1] (or a small multiple) in units of 2^-32, truncated.
+/// x in [0, 1] (or a small multiple) in units of 2^-32, truncated. By way of a signed number, which x86 converts to in
+/// one instruction.
 ASSAY_HD std::uint64_t fixed32(float x) {
-  return static_cast<std::uint64_t>(static_cast<double>(x) * 4294967296.0);
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<double>(x) * 4294967296.0));
 }
 
 inline Estimate undefined_estimate() {
@@ -76,6 +90,7 @@ inline bool attacked_cell(CellKind kind) {
 template <class Test>
 struct Rate {
   static constexpr int kWords = 3;  // n, holds, unknown
+  template <class Tally>
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     tally.add(0, 1);
     tally.add(1, Test::holds(row) ? 1 : 0);

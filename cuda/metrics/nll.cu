@@ -10,6 +10,7 @@ struct Nll {
   enum Word { count, low, middle, high, infinite };
   static constexpr int kWords = 5;
 
+  template <class Tally>
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     if (row.has(SampleRow::undecided)) return;
     tally.add(count, 1);

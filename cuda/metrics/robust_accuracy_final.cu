@@ -7,6 +7,7 @@ namespace {
 struct RobustFinal {
   static constexpr int kWords = 4;  // n, robust, unknown, retired
 
+  template <class Tally>
   ASSAY_HD static void observe(const SampleRow& row, const Tally& tally) {
     const bool fooled = row.has(SampleRow::fooled_final), undecided = row.has(SampleRow::undecided);
     tally.add(0, 1);

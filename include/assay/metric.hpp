@@ -35,6 +35,17 @@ struct SampleRow {
 };
 static_assert(sizeof(SampleRow) == 16);
 
+/// Samples of one score: how many, and of how many the condition that is asked for holds.
+struct Ties {
+  float score;
+  std::uint64_t count, hits;
+
+  /// What a score that is a probability promised too little: hits less their expected number.
+  double gap() const { return static_cast<double>(hits) - static_cast<double>(count) * static_cast<double>(score); }
+};
+/// Rising in score.
+using Ranking = std::vector<Ties>;
+
 enum class CellKind { clean, corrupted, attacked };
 
 /// A reported number. NaN means undefined and is written as null.
@@ -46,7 +57,7 @@ struct Estimate {
 
 /// A statistic over samples, the same for any batches, shards, order and device. Either a sum: its state is `words`
 /// 64-bit integers, all zero when empty, and adding two states word by word merges them exactly. Or a rank statistic,
-/// which needs the rows of all samples: `rank` is set and `words` is 0.
+/// which needs the order of all samples: `rank` is set and `words` is 0.
 struct Metric {
   std::string definition;
   int words = 0;
@@ -57,7 +68,8 @@ struct Metric {
   std::string profile = {};           ///< "" or the peer whose rule this variant follows
   std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
   std::string targeted = {};          ///< its definition under an attack with a target; empty: the same
-  Estimate (*rank)(std::span<const SampleRow> rows) = nullptr;
+  Estimate (*rank)(const Ranking& ranking) = nullptr;
+  bool top_label = false;  ///< reads no nll, brier or top5 of a row, so that its largest probability says all
 };
 #define ASSAY_METRIC(name, ...)                                 \
   const ::assay::Registry<::assay::Metric>::Add assay_metric_ { \

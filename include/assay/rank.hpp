@@ -8,19 +8,15 @@
 // What the order of samples by their confidence says. Samples of one confidence have no order: they are taken together.
 namespace assay {
 
-/// Samples of one score: how many, and of how many the condition that is asked for holds.
-struct Ties {
-  float score;
-  std::uint64_t count, hits;
+/// Collects samples by confidence, in any order; a hit is a sample that is right. Undecided samples are left out.
+class ByConfidence {
+ public:
+  void add(std::span<const SampleRow> rows);
+  Ranking ranking();
 
-  /// What a score that is a probability promised too little: hits less their expected number.
-  double gap() const { return static_cast<double>(hits) - static_cast<double>(count) * static_cast<double>(score); }
+ private:
+  std::vector<std::uint32_t> keys_;  // a confidence's bits, and whether it is a hit
 };
-
-/// Rising in score.
-using Ranking = std::vector<Ties>;
-
-/// By confidence; a hit is a sample that is right. Undecided samples are left out.
 Ranking by_confidence(std::span<const SampleRow> rows);
 /// The other way round: by falling score, with the other samples as hits.
 Ranking reversed(Ranking ranking);

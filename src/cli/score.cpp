@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include "assay/core/math.hpp"
+#include "assay/rank.hpp"
 #include "cli/cli.hpp"
 #include "core/text.hpp"
+#include "core/top_label.hpp"
 #include "data/npy.hpp"
 #include "sinks/json.hpp"
 
@@ -58,6 +60,8 @@ class Matrix {
     if (bf16_) return converted<std::uint16_t>(begin, n, bfloat16);
     if (array_.dtype() == "<f2") return converted<std::uint16_t>(begin, n, half);
     if (array_.dtype() == "<f8") return converted<double>(begin, n, [](double v) { return static_cast<float>(v); });
+    const std::uint8_t* from = array_.bytes() + begin * static_cast<std::int64_t>(sizeof(float));
+    if (reinterpret_cast<std::uintptr_t>(from) % alignof(float) == 0) return reinterpret_cast<const float*>(from);
     return converted<float>(begin, n, [](float v) { return v; });
   }
 
@@ -145,12 +149,15 @@ ExitCode score(const Options& options) {
     throw Error(ExitCode::input, fmt::format("'{}' has shape {}, expected ({},), a label a row", options.labels,
                                              shape_text(labels.shape()), n));
   const bool ranked = std::ranges::any_of(metrics, [](const Metric* metric) { return metric->rank != nullptr; });
+  const bool top_label =
+      std::ranges::all_of(metrics, [](const Metric* metric) { return metric->rank != nullptr || metric->top_label; });
   const Exec exec;
   std::vector<std::vector<std::uint64_t>> states;
   for (const Metric* metric : metrics) states.emplace_back(static_cast<std::size_t>(metric->words));
-  std::vector<SampleRow> rows, all;
+  std::vector<SampleRow> rows;
+  ByConfidence order;
   std::int64_t undecided = 0;
-  constexpr std::int64_t kValuesAtOnce = std::int64_t{1} << 21;
+  constexpr std::int64_t kValuesAtOnce = std::int64_t{1} << 18;
   const std::int64_t at_once = std::max<std::int64_t>(1, kValuesAtOnce / classes);
   for (std::int64_t first = 0; first < n; first += at_once) {
     const std::int64_t count = std::min(at_once, n - first);
@@ -159,20 +166,22 @@ ExitCode score(const Options& options) {
     rows.resize(static_cast<std::size_t>(count));
     if (from_logits) {
       score_logits(exec, count, static_cast<int>(classes), values, own.data(), nullptr, rows.data());
-    } else {
+    } else if (!top_label || !top_labels(count, static_cast<int>(classes), values, own.data(),
+                                         0.9f * static_cast<float>(matrix.rounding()), rows.data())) {
       check_probabilities(file, values, first, count, classes, matrix.rounding());
       score_probabilities(exec, count, static_cast<int>(classes), values, own.data(), rows.data());
     }
     for (std::size_t m = 0; m < metrics.size(); ++m)
       if (metrics[m]->reduce != nullptr) metrics[m]->reduce(exec, rows.data(), count, states[m].data());
-    if (ranked) all.insert(all.end(), rows.begin(), rows.end());
+    if (ranked) order.add(rows);
     undecided += std::ranges::count_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); });
   }
+  const Ranking ranking = order.ranking();
   nlohmann::json report = nlohmann::json::object();
   for (std::size_t m = 0; m < metrics.size(); ++m) {
     const Metric& metric = *metrics[m];
     report[options.metrics[m]] =
-        to_json(metric.rank != nullptr ? metric.rank(all) : metric.finish(states[m].data()), metric.definition);
+        to_json(metric.rank != nullptr ? metric.rank(ranking) : metric.finish(states[m].data()), metric.definition);
   }
   if (options.json)
     print_json({{"schema", 1}, {"n", n}, {"metrics", report}});

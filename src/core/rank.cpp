@@ -32,22 +32,32 @@ void sort_rising(std::vector<std::uint32_t>& keys) {
 
 }  // namespace
 
-Ranking by_confidence(std::span<const SampleRow> rows) {
+void ByConfidence::add(std::span<const SampleRow> rows) {
   // A confidence is in [0, 1], where the bits of floats rise with them and leave one free.
-  std::vector<std::uint32_t> keys;
-  keys.reserve(rows.size());
   for (const SampleRow& row : rows)
     if (!row.has(SampleRow::undecided))
-      keys.push_back(float_to_bits(row.confidence) << 1 | (row.has(SampleRow::correct) ? 1u : 0u));
-  sort_rising(keys);
+      keys_.push_back(float_to_bits(row.confidence) << 1 | (row.has(SampleRow::correct) ? 1u : 0u));
+}
+
+Ranking ByConfidence::ranking() {
+  sort_rising(keys_);
+  std::size_t scores = 0;
+  for (std::size_t i = 0; i < keys_.size(); ++i) scores += i == 0 || keys_[i] >> 1 != keys_[i - 1] >> 1 ? 1 : 0;
   Ranking ranking;
-  for (const std::uint32_t key : keys) {
+  ranking.reserve(scores);
+  for (const std::uint32_t key : keys_) {
     const float score = bits_to_float(key >> 1);
     if (ranking.empty() || ranking.back().score != score) ranking.push_back({score, 0, 0});
     ++ranking.back().count;
     ranking.back().hits += key & 1;
   }
   return ranking;
+}
+
+Ranking by_confidence(std::span<const SampleRow> rows) {
+  ByConfidence all;
+  all.add(rows);
+  return all.ranking();
 }
 
 Ranking reversed(Ranking ranking) {

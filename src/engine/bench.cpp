@@ -6,7 +6,7 @@
 #include "assay/attack.hpp"
 #include "assay/core/buffer.hpp"
 #include "assay/loss.hpp"
-#include "assay/metric.hpp"
+#include "assay/rank.hpp"
 #include "assay/sweep.hpp"
 #include "core/rows.hpp"
 #include "core/transfer.hpp"
@@ -152,7 +152,7 @@ struct Bench {
       if (metric.rank != nullptr) {
         const auto rows = filled<SampleRow>(Exec{}, samples, row);
         const std::span<const SampleRow> all(rows.data(), static_cast<std::size_t>(samples));
-        time("metric", name, shape, 16 * samples, [&](int) { metric.rank(all); });
+        time("metric", name, shape, 16 * samples, [&](int) { metric.rank(by_confidence(all)); });
         continue;
       }
       const auto rows = filled<SampleRow>(exec, samples, row);

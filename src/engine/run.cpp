@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "assay/core/error.hpp"
+#include "assay/rank.hpp"
 #include "engine/corruption_errors.hpp"
 #include "engine/make_attacks.hpp"
 
@@ -162,7 +163,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
   const bool ranked = std::ranges::any_of(
       plan.metrics, [](const std::string& name) { return Registry<Metric>::find(name)->rank != nullptr; });
-  std::vector<std::vector<SampleRow>> rows(plan.cells.size());
+  std::vector<ByConfidence> order(plan.cells.size());
   for (const Cell& cell : plan.cells) {
     CellResult result;
     result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
@@ -196,7 +197,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
       cell.undecided += row.has(SampleRow::undecided) ? 1u : 0u;
       cell.label_is_target += row.has(SampleRow::label_is_target) ? 1u : 0u;
     }
-    if (ranked) rows[at].insert(rows[at].end(), record->rows.begin(), record->rows.end());
+    if (ranked) order[at].add(record->rows);
     cell.passes += record->passes;
     cell.evaluated += record->evaluated;
     for (const std::string& name : plan.metrics) {
@@ -221,10 +222,11 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   for (std::size_t c = 0; c < results.cells.size(); ++c) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
+    const Ranking ranking = order[c].ranking();
     for (const std::string& name : plan.metrics) {
       const Metric& metric = *Registry<Metric>::find(name);
       if (!metric.applies(cell.kind)) continue;
-      cell.metrics[name] = metric.rank != nullptr ? metric.rank(rows[c]) : metric.finish(states[c].at(name).data());
+      cell.metrics[name] = metric.rank != nullptr ? metric.rank(ranking) : metric.finish(states[c].at(name).data());
     }
   }
   results.corruption_errors = corruption_errors(results.cells, plan.baseline);

@@ -7,8 +7,7 @@ namespace assay {
 
 /// A metric of the ranking: M::of(ranking), which has both right and wrong samples where M::kBoth.
 template <class M>
-Estimate ranked(std::span<const SampleRow> rows) {
-  const Ranking ranking = by_confidence(rows);
+Estimate ranked(const Ranking& ranking) {
   const Counts counts = count(ranking);
   Estimate estimate = undefined_estimate();
   if (counts.all() == 0)

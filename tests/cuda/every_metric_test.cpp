@@ -7,7 +7,7 @@
 #include <limits>
 #include <set>
 
-#include "assay/metric.hpp"
+#include "assay/rank.hpp"
 #include "data/mutate.hpp"
 #include "registered.hpp"
 
@@ -155,25 +155,25 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryRankMetric, testing::ValuesIn(rank_sta
 
 TEST_P(EveryRankMetric, HasTheSameBitsForEveryOrderOfRows) {
   std::vector<SampleRow> rows = some_rows(kRows);
-  const double forwards = metric().rank(rows).value;
+  const double forwards = metric().rank(by_confidence(rows)).value;
   EXPECT_TRUE(forwards >= 0 && forwards <= 1) << forwards;
   std::ranges::reverse(rows);
-  EXPECT_EQ(metric().rank(rows).value, forwards);
+  EXPECT_EQ(metric().rank(by_confidence(rows)).value, forwards);
   std::ranges::rotate(rows, rows.begin() + 4097);
-  EXPECT_EQ(metric().rank(rows).value, forwards);
+  EXPECT_EQ(metric().rank(by_confidence(rows)).value, forwards);
 }
 
 TEST_P(EveryRankMetric, LeavesUndecidedSamplesOut) {
   std::vector<SampleRow> rows = some_rows(500);
-  const double with = metric().rank(rows).value;
+  const double with = metric().rank(by_confidence(rows)).value;
   EXPECT_GT(std::erase_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); }), 10u);
-  EXPECT_EQ(metric().rank(rows).value, with);
+  EXPECT_EQ(metric().rank(by_confidence(rows)).value, with);
 }
 
 TEST_P(EveryRankMetric, IsUndefinedForAReasonWithoutDecidedSamples) {
   for (const std::size_t n : {0u, 7u}) {
     const std::vector<SampleRow> rows(n, {0xFFFF, SampleRow::undecided | SampleRow::clean_correct, 0.f, 0.f, 0.f});
-    const Estimate estimate = metric().rank(rows);
+    const Estimate estimate = metric().rank(by_confidence(rows));
     EXPECT_TRUE(std::isnan(estimate.value));
     EXPECT_EQ(estimate.undefined, "no sample was decided");
   }

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "assay/metric.hpp"
+#include "assay/rank.hpp"
 
 namespace assay {
 
@@ -17,7 +17,7 @@ inline const Metric& metric_of(const std::string& name, const std::string& profi
 /// A registered metric of these rows.
 inline Estimate measure(const std::string& name, const std::vector<SampleRow>& rows, const std::string& profile = "") {
   const Metric& metric = metric_of(name, profile);
-  if (metric.rank != nullptr) return metric.rank(rows);
+  if (metric.rank != nullptr) return metric.rank(by_confidence(rows));
   std::vector<std::uint64_t> state(static_cast<std::size_t>(metric.words));
   metric.reduce({}, rows.data(), static_cast<std::int64_t>(rows.size()), state.data());
   return metric.finish(state.data());
