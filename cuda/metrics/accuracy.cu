@@ -13,7 +13,7 @@ ASSAY_METRIC(
     .definition =
         "correct/n, arg-max ties: lowest index, undecided: wrong, under attack: at the point that is kept; Wilson 95%",
     .words = Rate<Correct>::kWords, .applies = every_cell, .reduce = launch_metric<Rate<Correct>>,
-    .finish = Rate<Correct>::finish, .top_label = true);
+    .finish = Rate<Correct>::finish, .larger_is_better = true, .top_label = true);
 
 }  // namespace
 }  // namespace assay

@@ -102,7 +102,10 @@ Metric binned(const std::string& name, const std::string& bins, const std::strin
               [](const std::uint64_t* state) {
                 const Reliability of(state, Binned<Edges>::kCount);
                 Estimate estimate = of.estimate;
-                if (of.count > 0) estimate.value = Error::of(of);
+                if (of.count > 0)
+                  estimate.value = Error::of(of);
+                else
+                  estimate.undefined = kNoneDecided;
                 return estimate;
               },
           .profile = profile,

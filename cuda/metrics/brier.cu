@@ -15,7 +15,7 @@ struct Brier {
     tally.add(sum, fixed32(row.brier));
   }
   static Estimate finish(const std::uint64_t* s) {
-    if (s[count] == 0) return undefined_estimate();
+    if (s[count] == 0) return undefined_estimate(kNoneDecided);
     return point_estimate(static_cast<double>(s[sum]) * 0x1p-32 / static_cast<double>(s[count]));
   }
 };

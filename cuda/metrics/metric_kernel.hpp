@@ -53,14 +53,16 @@ void launch_metric(const Exec& exec, const SampleRow* rows, std::int64_t n, std:
 
 /// x in [0, 1] (or a small multiple) in units of 2^-32, truncated. By way of a signed number, which x86 converts to in
 /// one instruction.
-ASSAY_HD std::uint64_t fixed32(float x) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<double>(x) * 4294967296.0));
+ASSAY_HD std::uint64_t fixed32(double x) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(x * 4294967296.0));
 }
 
-inline Estimate undefined_estimate() {
+inline Estimate undefined_estimate(const std::string& why = {}) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  return {kNone, kNone, kNone, kNone, {}};
+  return {kNone, kNone, kNone, kNone, {}, why};
 }
+/// Why what leaves undecided samples out has no value.
+constexpr const char* kNoneDecided = "no sample was decided";
 inline Estimate point_estimate(double value) {
   Estimate e = undefined_estimate();
   e.value = value;
@@ -70,7 +72,7 @@ inline Estimate point_estimate(double value) {
 /// A rate k / n with Wilson's 95% score interval. `unknown` samples could have counted: they widen the interval
 /// upwards, to Wilson's bound for k + unknown.
 inline Estimate rate_estimate(std::uint64_t k, std::uint64_t n, std::uint64_t unknown) {
-  if (n == 0) return undefined_estimate();
+  if (n == 0) return undefined_estimate("no samples");
   constexpr double kConfidence = 0.95;
   return {static_cast<double>(k) / static_cast<double>(n),
           wilson(k, n, kConfidence).lo,

@@ -28,8 +28,12 @@ struct Nll {
     tally.add(low, static_cast<std::uint64_t>((rest - static_cast<double>(next)) * 4294967296.0));
   }
   static Estimate finish(const std::uint64_t* s) {
-    if (s[count] == 0) return undefined_estimate();
-    if (s[infinite] != 0) return point_estimate(std::numeric_limits<double>::infinity());
+    if (s[count] == 0) return undefined_estimate(kNoneDecided);
+    if (s[infinite] != 0) {
+      Estimate estimate = point_estimate(std::numeric_limits<double>::infinity());
+      estimate.undefined = "infinite: the label of a sample has probability 0";
+      return estimate;
+    }
     return point_estimate((static_cast<double>(s[high]) * 0x1p24 + static_cast<double>(s[middle]) * 0x1p-8 +
                            static_cast<double>(s[low]) * 0x1p-40) /
                           static_cast<double>(s[count]));

@@ -22,7 +22,8 @@ ASSAY_METRIC(
     "right when clean and taken for its target by no point of the attack (start included)/n, other classes are no "
     "success; a label that is the target: not attacked, counted in label_is_target; each success verified by a pass of "
     "its own (with eot by the majority of eot passes, or of one more for an odd number) unless full; undecided: not "
-    "robust, hi counts them; Wilson 95%");
+    "robust, hi counts them; Wilson 95%",
+    nullptr, true);
 
 }  // namespace
 }  // namespace assay

@@ -16,7 +16,7 @@ struct RobustFinal {
     tally.add(3, row.has(SampleRow::retired) ? 1 : 0);
   }
   static Estimate finish(const std::uint64_t* s) {
-    return s[3] > 0 ? undefined_estimate() : rate_estimate(s[1], s[0], s[2]);
+    return s[3] > 0 ? undefined_estimate("a sample retired before its last iterate") : rate_estimate(s[1], s[0], s[2]);
   }
 };
 ASSAY_METRIC("robust_accuracy_final",
@@ -25,7 +25,8 @@ ASSAY_METRIC("robust_accuracy_final",
              RobustFinal::kWords, attacked_cell, launch_metric<RobustFinal>, RobustFinal::finish, {}, {},
              "right when clean and not taken for its target at the last iterate/n, undecided: not robust, hi counts "
              "them; Wilson 95%; undefined where a sample retired before its last iterate (full = true attacks to the "
-             "end)");
+             "end)",
+             nullptr, true);
 
 }  // namespace
 }  // namespace assay

@@ -8,8 +8,10 @@ struct Top5 {
   ASSAY_HD static bool holds(const SampleRow& row) { return row.has(SampleRow::top5); }
   ASSAY_HD static bool unknown(const SampleRow& row) { return row.has(SampleRow::undecided); }
 };
-ASSAY_METRIC("top5_accuracy", "label in the 5 largest/n, ties: lowest index first, undecided: wrong; Wilson 95%",
-             Rate<Top5>::kWords, every_cell, launch_metric<Rate<Top5>>, Rate<Top5>::finish);
+ASSAY_METRIC("top5_accuracy",
+             .definition = "label in the 5 largest/n, ties: lowest index first, undecided: wrong; Wilson 95%",
+             .words = Rate<Top5>::kWords, .applies = every_cell, .reduce = launch_metric<Rate<Top5>>,
+             .finish = Rate<Top5>::finish, .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

@@ -69,6 +69,7 @@ struct Metric {
   std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
   std::string targeted = {};          ///< its definition under an attack with a target; empty: the same
   Estimate (*rank)(const Ranking& ranking) = nullptr;
+  bool larger_is_better = false;
   bool top_label = false;  ///< reads no nll, brier or top5 of a row, so that its largest probability says all
 };
 #define ASSAY_METRIC(name, ...)                                 \

@@ -36,6 +36,12 @@ std::vector<double> holm(std::span<const double> p);
 /// or positively dependent (Benjamini & Hochberg 1995, JRSS B 57).
 std::vector<double> benjamini_hochberg(std::span<const double> p);
 
+/// The threshold of split conformal prediction at a miscoverage alpha in (0, 1): the ceil((n + 1)(1 - alpha))-th
+/// smallest of n nonconformity scores of held-out labels, infinity where n is too small for it (Vovk et al. 2005;
+/// Angelopoulos & Bates 2021, arXiv:2107.07511, §1). A new sample's is at most that with probability at least 1 -
+/// alpha. Throws assay::Error (exit 70) for an alpha outside.
+double conformal_quantile(std::vector<double> scores, double alpha);
+
 /// How often a resample has a sample: Poisson(1) by inversion of a Philox word, so that it depends on the seed, the
 /// sample's index in the data set and the resample alone, and shards need not know each other (Chamandy et al. 2012,
 /// "Estimating uncertainty for massive data streams"; Hanley & MacGibbon 2006).

@@ -150,6 +150,16 @@ std::vector<double> benjamini_hochberg(std::span<const double> p) {
   return adjusted;
 }
 
+double conformal_quantile(std::vector<double> scores, double alpha) {
+  expect(alpha > 0 && alpha < 1, fmt::format("an alpha of {}, expected one between 0 and 1", alpha));
+  // (n + 1)(1 - alpha) may be off a whole number by a rounding, which must not cost a whole rank.
+  const double rank = std::ceil(static_cast<double>(scores.size() + 1) * (1 - alpha) - 1e-9);
+  if (rank > static_cast<double>(scores.size())) return std::numeric_limits<double>::infinity();
+  const auto at = scores.begin() + std::max<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(rank), 1) - 1;
+  std::ranges::nth_element(scores, at);
+  return *at;
+}
+
 std::uint32_t bootstrap_weight(std::uint64_t seed, std::uint32_t sample, std::uint32_t resample) {
   return poisson(weights_of(seed, sample).words(resample / 4).v[resample % 4]);
 }

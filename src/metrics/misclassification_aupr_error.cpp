@@ -12,7 +12,7 @@ ASSAY_METRIC("misclassification_aupr_error",
              .definition =
                  "area under precision and recall of wrong samples, the least confident first, in steps (average "
                  "precision), ties together, undecided left out",
-             .applies = every_cell, .rank = ranked<AuprError>);
+             .applies = every_cell, .rank = ranked<AuprError>, .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

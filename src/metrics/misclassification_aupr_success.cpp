@@ -12,7 +12,7 @@ ASSAY_METRIC("misclassification_aupr_success",
              .definition =
                  "area under precision and recall of right samples, the most confident first, in steps (average "
                  "precision), ties together, undecided left out",
-             .applies = every_cell, .rank = ranked<AuprSuccess>);
+             .applies = every_cell, .rank = ranked<AuprSuccess>, .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

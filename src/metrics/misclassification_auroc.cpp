@@ -10,7 +10,7 @@ struct Auroc {
 };
 ASSAY_METRIC("misclassification_auroc",
              .definition = "P(confidence of a right sample > that of a wrong one) + P(equal) / 2, undecided left out",
-             .applies = every_cell, .rank = ranked<Auroc>);
+             .applies = every_cell, .rank = ranked<Auroc>, .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

@@ -11,7 +11,7 @@ Estimate ranked(const Ranking& ranking) {
   const Counts counts = count(ranking);
   Estimate estimate = undefined_estimate();
   if (counts.all() == 0)
-    estimate.undefined = "no sample was decided";
+    estimate.undefined = kNoneDecided;
   else if (M::kBoth && counts.hits == 0)
     estimate.undefined = "no sample is right";
   else if (M::kBoth && counts.others == 0)

@@ -113,6 +113,7 @@ TEST_P(EveryMetric, IsUndefinedWithoutSamples) {
   EXPECT_TRUE(std::isnan(estimate.value));
   EXPECT_TRUE(std::isnan(estimate.lo));
   EXPECT_TRUE(std::isnan(estimate.hi));
+  EXPECT_FALSE(estimate.undefined.empty());
 }
 
 TEST_P(EveryMetric, LiesInItsInterval) {

@@ -21,15 +21,15 @@ TEST(Misclassification, IsJudgedAsByScikitLearn) {
 }
 
 TEST(Misclassification, AreaByTrapezoidsIsScikitLearnsToo) {
-  const std::vector<SampleRow> rows = many_bins(90);
-  const Ranking ranking = by_confidence(rows);
-  EXPECT_NEAR(aupr(ranking, Area::trapezoids), 0.9484270819063308, 1e-15);  // auc of precision_recall_curve
-  EXPECT_NEAR(aupr(reversed(ranking), Area::trapezoids), 0.48175625223424445, 1e-15);
+  const auto value = [](const char* name) { return measure(name, many_bins(90)).value; };
+  EXPECT_NEAR(value("misclassification_aupr_success_trapezoid"), 0.9484270819063308, 1e-15);  // auc of
+  EXPECT_NEAR(value("misclassification_aupr_error_trapezoid"), 0.48175625223424445, 1e-15);   // precision_recall_curve
 }
 
 TEST(Misclassification, IsPerfectWhereAllRightSamplesAreTheSurest) {
   const std::vector<SampleRow> rows = {sample(.9f, true), sample(.8f, true), sample(.7f, false)};
-  for (const char* name : {"misclassification_auroc", "misclassification_aupr_success", "misclassification_aupr_error"})
+  for (const char* name : {"misclassification_auroc", "misclassification_aupr_success", "misclassification_aupr_error",
+                           "misclassification_aupr_success_trapezoid", "misclassification_aupr_error_trapezoid"})
     EXPECT_EQ(measure(name, rows).value, 1) << name;
   for (const char* name : {"misclassification_fpr95", "misclassification_fpr95_error"})
     EXPECT_EQ(measure(name, rows).value, 0) << name;
@@ -44,6 +44,7 @@ TEST(Misclassification, CountsATieHalf) {
 
 TEST(Misclassification, IsUndefinedForAReasonWithOneKindOfSample) {
   for (const char* name : {"misclassification_auroc", "misclassification_aupr_success", "misclassification_aupr_error",
+                           "misclassification_aupr_success_trapezoid", "misclassification_aupr_error_trapezoid",
                            "misclassification_fpr95", "misclassification_fpr95_error"}) {
     EXPECT_TRUE(std::isnan(measure(name, {sample(.5f, true)}).value));
     EXPECT_EQ(measure(name, {sample(.5f, true)}).undefined, "no sample is wrong");

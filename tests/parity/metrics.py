@@ -13,7 +13,8 @@ import torch
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
-    accuracy_score, average_precision_score, brier_score_loss, log_loss, roc_auc_score, roc_curve, top_k_accuracy_score)  # fmt: skip
+    accuracy_score, auc, average_precision_score, balanced_accuracy_score, brier_score_loss, log_loss, precision_recall_curve, roc_auc_score, roc_curve,
+    top_k_accuracy_score)  # fmt: skip
 from torchmetrics import MeanSquaredError
 from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.functional.text import perplexity
@@ -24,8 +25,9 @@ from program import ASSAY, registered, run
 TOLERANCE = 1e-6
 BINS = 15
 METRICS = (
-    "accuracy", "top5_accuracy", "nll", "brier", "ece", "mce", "rmsce", "misclassification_auroc", "misclassification_aupr_success",
-    "misclassification_aupr_error", "misclassification_fpr95", "misclassification_fpr95_error")  # fmt: skip
+    "accuracy", "balanced_accuracy", "top5_accuracy", "nll", "brier", "brier_top_label", "ece", "mce", "rmsce", "misclassification_auroc",
+    "misclassification_aupr_success", "misclassification_aupr_error", "misclassification_aupr_success_trapezoid",
+    "misclassification_aupr_error_trapezoid", "misclassification_fpr95", "misclassification_fpr95_error")  # fmt: skip
 RANKS = 1e-12  # counts and divisions on both sides
 
 
@@ -155,6 +157,14 @@ class ScikitLearn:
             return float(brier_score_loss(o.labels, o.probabilities, labels=range(o.classes), scale_by_half=False))
 
     @staticmethod
+    def balanced_accuracy(o: Outputs) -> float:
+        return float(balanced_accuracy_score(o.labels, o.values.argmax(axis=1)))
+
+    @staticmethod
+    def brier_top_label(o: Outputs) -> float:
+        return float(brier_score_loss(*ScikitLearn.ranked(o)))
+
+    @staticmethod
     def nll(o: Outputs) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,6 +187,20 @@ class ScikitLearn:
     def misclassification_aupr_error(o: Outputs) -> float:
         right, confidence = ScikitLearn.ranked(o)
         return float(average_precision_score(~right, -confidence))
+
+    @staticmethod
+    def trapezoids(positive: np.ndarray, score: np.ndarray) -> float:
+        precision, recall, _ = precision_recall_curve(positive, score)
+        return float(auc(recall, precision))
+
+    @staticmethod
+    def misclassification_aupr_success_trapezoid(o: Outputs) -> float:
+        return ScikitLearn.trapezoids(*ScikitLearn.ranked(o))
+
+    @staticmethod
+    def misclassification_aupr_error_trapezoid(o: Outputs) -> float:
+        right, confidence = ScikitLearn.ranked(o)
+        return ScikitLearn.trapezoids(~right, -confidence)
 
     @staticmethod
     def fpr95(positive: np.ndarray, score: np.ndarray) -> float:
@@ -235,7 +259,10 @@ def checks(work: Path, _: bool) -> list[Check]:
                 found.append(Check(f"{metric} of {outputs.name}, {peer.profile}", measure))
     # robust_accuracy and robust_accuracy_final have their rows in attack_end_to_end.py. uncertainty-calibration ships no
     # wheel, and no peer installed here has the others: their numbers are goldens of their tests.
-    golden = {"rmsce_debiased", "ece_equal_mass", "ks_calibration", "aurc", "eaurc", "augrc"}
+    golden = {
+        "rmsce_debiased", "ece_equal_mass", "ece_smooth", "ks_calibration", "aurc", "eaurc", "augrc", "accuracy_at_coverage_80",
+        "accuracy_at_coverage_90", "accuracy_at_coverage_95", "ece_classwise", "ece_thresholded", "ece_top_label", "conformal_lac",
+        "conformal_aps", "conformal_raps"}  # fmt: skip
     covered = {*METRICS, *golden, "robust_accuracy", "robust_accuracy_final"}
     found.append(expect_covered("metric", registered("metric"), covered))
     return found

@@ -1,0 +1,57 @@
+// Mean recall over classes (Brodersen et al. 2010, ICPR), with the confusion matrix that it is read from.
+#include "assay/core/error.hpp"
+#include "assay/output_metric.hpp"
+#include "metrics/metric_kernel.hpp"
+
+namespace assay {
+namespace {
+
+/// A label's row: predictions, and last the undecided samples.
+std::int64_t words(int classes) {
+  constexpr int kMost = 4096;
+  if (classes > kMost)
+    throw Error(
+        ExitCode::usage,
+        "a confusion matrix of " + std::to_string(classes) + " classes, expected at most " + std::to_string(kMost),
+        "leave balanced_accuracy out; accuracy by class takes less");
+  return static_cast<std::int64_t>(classes) * (classes + 1);
+}
+
+void reduce(const Outputs& outputs, double, std::uint64_t* state) {
+  const std::int64_t width = outputs.classes + 1;
+  for (std::int64_t i = 0; i < outputs.n; ++i) {
+    const SampleRow& row = outputs.rows[i];
+    ++state[width * outputs.labels[i] + (row.has(SampleRow::undecided) ? outputs.classes : row.prediction)];
+  }
+}
+
+Estimate finish(const std::uint64_t* state, int classes) {
+  Estimate estimate = undefined_estimate();
+  double recalls = 0;
+  int seen = 0;
+  for (int label = 0; label < classes; ++label) {
+    const std::uint64_t* const row = state + static_cast<std::int64_t>(label) * (classes + 1);
+    std::uint64_t count = 0;
+    for (int k = 0; k <= classes; ++k) {
+      count += row[k];
+      estimate.curves["confusion"].push_back(static_cast<double>(row[k]));
+    }
+    if (count == 0) continue;
+    recalls += static_cast<double>(row[label]) / static_cast<double>(count);
+    ++seen;
+  }
+  if (seen > 0)
+    estimate.value = recalls / seen;
+  else
+    estimate.undefined = "no samples";
+  return estimate;
+}
+
+ASSAY_OUTPUT_METRIC("balanced_accuracy",
+                    .definition =
+                        "mean over the labels that occur of correct/n of the label, undecided: wrong; confusion: a row "
+                        "a label, a column a prediction, the last one undecided",
+                    .words = words, .reduce = reduce, .finish = finish, .larger_is_better = true);
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,19 @@
+// How well confidence finds what is right (Hendrycks & Gimpel 2017, arXiv:1610.02136, section 2), where the area is
+// that of OpenOOD: straight lines between points, which is more than can be had between them (Davis & Goadrich 2006).
+#include "metrics/ranked.hpp"
+
+namespace assay {
+namespace {
+
+struct AuprSuccessTrapezoid {
+  static constexpr bool kBoth = true;
+  static double of(const Ranking& ranking) { return aupr(ranking, Area::trapezoids); }
+};
+ASSAY_METRIC("misclassification_aupr_success_trapezoid",
+             .definition =
+                 "area under precision and recall of right samples, the most confident first, by trapezoids from "
+                 "precision 1 at recall 0, ties together, undecided left out",
+             .applies = every_cell, .rank = ranked<AuprSuccessTrapezoid>, .larger_is_better = true);
+
+}  // namespace
+}  // namespace assay
