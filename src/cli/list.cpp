@@ -5,8 +5,9 @@
 #include "assay/attack.hpp"
 #include "assay/corruption.hpp"
 #include "assay/loss.hpp"
-#include "assay/metric.hpp"
+#include "assay/output_metric.hpp"
 #include "assay/results.hpp"
+#include "assay/scaling.hpp"
 #include "assay/source.hpp"
 #include "cli/cli.hpp"
 #include "core/text.hpp"
@@ -49,6 +50,8 @@ json everything() {
     add("corruption", name, e.about, e.source, corruption_params(e));
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
   for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
+  for (const auto& [name, e] : Registry<OutputMetric>::all()) add("metric", name, e.definition, e.definition, {});
+  for (const auto& [name, e] : Registry<Scaling>::all()) add("scaling", name, e.definition, e.definition, {});
   for (const auto& [name, e] : Registry<Source>::all())
     add("source", name, e.about, e.takes_path ? name + ":PATH" : name, e.options);
   for (const auto& [name, e] : Registry<Sink>::all()) add("sink", name, e.about, e.file, {});

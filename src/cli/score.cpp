@@ -1,128 +1,50 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <unordered_set>
 
-#include "assay/core/math.hpp"
-#include "assay/rank.hpp"
+#include "assay/core/team.hpp"
+#include "assay/scaling.hpp"
+#include "assay/statistics.hpp"
 #include "cli/cli.hpp"
+#include "cli/saved_outputs.hpp"
+#include "core/rows.hpp"
+#include "core/softmax.hpp"
 #include "core/text.hpp"
 #include "core/top_label.hpp"
-#include "data/npy.hpp"
+#include "engine/scores.hpp"
 #include "sinks/json.hpp"
 
 namespace assay::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Options {
   std::string logits, probabilities, labels, profile, dtype = "auto";
-  std::vector<std::string> metrics;
-  bool json = false;
+  std::string fit_logits, fit_probabilities, fit_labels, groups, class_groups;
+  std::vector<std::string> metrics, scalings;
+  double alpha = 0.1;
+  bool by_class = false, json = false;
 };
 
-/// float16.
-float half(std::uint16_t bits) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7FFFu;
-  if (magnitude >= 0x7C00u) return bits_to_float(sign | 0x7F800000u | magnitude << 13);
-  if (magnitude < 0x0400u) return bits_to_float(sign | float_to_bits(static_cast<float>(magnitude) * 0x1p-24f));
-  return bits_to_float(sign | ((magnitude << 13) + ((127u - 15u) << 23)));
-}
-float bfloat16(std::uint16_t bits) {
-  return bits_to_float(static_cast<std::uint32_t>(bits) << 16);
-}
-
-/// N x K reals of any width, a number of rows at a time as float32.
-class Matrix {
- public:
-  Matrix(const std::string& file, bool bf16) : array_(file), bf16_(bf16) {
-    const std::vector<std::int64_t>& shape = array_.shape();
-    if (shape.size() != 2 || shape[0] < 1 || shape[1] < 2)
-      throw Error(ExitCode::input,
-                  "'" + file + "' has shape " + shape_text(shape) + ", expected N x K with K >= 2 classes");
-    if (shape[1] > 65535)
-      throw Error(ExitCode::input, fmt::format("'{}' has {} classes, expected at most 65535", file, shape[1]));
-    const std::string& dtype = array_.dtype();
-    if (bf16 ? dtype != "<u2" : dtype != "<f2" && dtype != "<f4" && dtype != "<f8")
-      throw Error(ExitCode::input,
-                  "'" + file + "' holds " + dtype + ", expected " +
-                      (bf16 ? "bfloat16 as uint16" : "float16, float32 or float64"),
-                  dtype == "<u2" ? "bfloat16 saved as uint16 needs --dtype bf16" : "");
-  }
-
-  std::int64_t rows() const { return array_.shape()[0]; }
-  std::int64_t classes() const { return array_.shape()[1]; }
-  /// What sums of a row's probabilities, each rounded to a number of this type, may be off.
-  double rounding() const { return bf16_ ? 0.005 : 0.001; }
-
-  const float* read(std::int64_t first, std::int64_t count) {
-    const std::int64_t begin = first * classes(), n = count * classes();
-    if (bf16_) return converted<std::uint16_t>(begin, n, bfloat16);
-    if (array_.dtype() == "<f2") return converted<std::uint16_t>(begin, n, half);
-    if (array_.dtype() == "<f8") return converted<double>(begin, n, [](double v) { return static_cast<float>(v); });
-    const std::uint8_t* from = array_.bytes() + begin * static_cast<std::int64_t>(sizeof(float));
-    if (reinterpret_cast<std::uintptr_t>(from) % alignof(float) == 0) return reinterpret_cast<const float*>(from);
-    return converted<float>(begin, n, [](float v) { return v; });
-  }
-
- private:
-  template <class T, class F>
-  const float* converted(std::int64_t begin, std::int64_t n, const F& f) {
-    const std::uint8_t* from = array_.bytes() + begin * static_cast<std::int64_t>(sizeof(T));
-    values_.resize(static_cast<std::size_t>(n));
-    for (float& value : values_) {
-      T one;
-      std::memcpy(&one, from, sizeof one);
-      from += sizeof one;
-      value = f(one);
-    }
-    return values_.data();
-  }
-
-  MappedNpy array_;
-  bool bf16_;
-  std::vector<float> values_;
-};
-
-std::vector<std::uint16_t> labels_of(const MappedNpy& array, std::int64_t first, std::int64_t count,
-                                     std::int64_t classes) {
-  std::vector<std::uint16_t> labels = read_labels(array, first, count);
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] >= classes)
-      throw Error(ExitCode::input, fmt::format("'{}': label {} at index {}, expected 0..{}", array.path().string(),
-                                               labels[i], first + static_cast<std::int64_t>(i), classes - 1));
-  return labels;
-}
-
-void check_probabilities(const std::string& file, const float* values, std::int64_t first, std::int64_t count,
-                         std::int64_t classes, double rounding) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    double sum = 0;
-    for (std::int64_t k = 0; k < classes; ++k) {
-      const auto p = static_cast<double>(values[i * classes + k]);
-      if (p < 0)
-        throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", file, first + i, p),
-                    "give logits with --logits");
-      sum += p;
-    }
-    if (!(std::abs(sum - 1) < rounding))
-      throw Error(ExitCode::input,
-                  fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", file, first + i, sum),
-                  "give logits with --logits");
-  }
-}
-
-const Metric& choose(const std::string& name, const std::string& profile) {
+ChosenMetric choose(const std::string& name, const std::string& profile) {
+  if (const OutputMetric* output = Registry<OutputMetric>::find(name)) return {name, nullptr, output};
   const Metric* metric = Registry<Metric>::find(name);
   if (metric == nullptr || !metric->applies(CellKind::clean)) {
     std::vector<std::string> names;
     for (const auto& [key, entry] : Registry<Metric>::all())
       if (entry.applies(CellKind::clean)) names.push_back(key);
+    for (const auto& [key, entry] : Registry<OutputMetric>::all()) names.push_back(key);
     throw Error(ExitCode::usage, "no metric '" + name + "' of logits", did_you_mean(name, names));
   }
   for (const Metric& variant : metric->profiles)
-    if (variant.profile == profile) return variant;
-  return *metric;
+    if (variant.profile == profile) return {name, &variant, nullptr};
+  return {name, metric, nullptr};
 }
 
 void check_profile(const std::string& profile) {
@@ -133,62 +55,391 @@ void check_profile(const std::string& profile) {
     throw Error(ExitCode::usage, "no profile '" + profile + "'", did_you_mean(profile, known));
 }
 
+const Scaling& scaling_of(const std::string& name) {
+  if (const Scaling* scaling = Registry<Scaling>::find(name)) return *scaling;
+  std::vector<std::string> names;
+  for (const auto& [key, entry] : Registry<Scaling>::all()) names.push_back(key);
+  throw Error(ExitCode::usage, "no scaling '" + name + "'", did_you_mean(name, names));
+}
+
+/// Turns what a model said into what metrics read, batch by batch.
+class Scorer {
+ public:
+  explicit Scorer(std::span<const ChosenMetric> metrics) {
+    for (const ChosenMetric& chosen : metrics) {
+      all_classes_ = all_classes_ || chosen.output != nullptr;
+      top_label_ =
+          top_label_ && chosen.metric != nullptr && (chosen.metric->rank != nullptr || chosen.metric->top_label);
+    }
+  }
+
+  Outputs of_logits(std::int64_t n, int classes, const float* logits, const std::uint16_t* labels) {
+    rows_.resize(static_cast<std::size_t>(n));
+    score_logits({}, n, classes, logits, labels, nullptr, rows_.data());
+    if (!all_classes_) return {n, classes, nullptr, labels, rows_.data()};
+    probabilities_.resize(static_cast<std::size_t>(n * classes));
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < n; ++i) {
+      if (rows_[static_cast<std::size_t>(i)].has(SampleRow::undecided)) continue;
+      SerialTeam team;
+      const float* const z = logits + i * classes;
+      const Softmax softmax = Softmax::of(team, z, classes);
+      for (int k = 0; k < classes; ++k)
+        probabilities_[static_cast<std::size_t>(i * classes + k)] = static_cast<float>(softmax.probability(z[k]));
+    }
+    return {n, classes, probabilities_.data(), labels, rows_.data()};
+  }
+
+  Outputs of_probabilities(std::int64_t n, int classes, const float* values, const std::uint16_t* labels) {
+    rows_.resize(static_cast<std::size_t>(n));
+    score_probabilities({}, n, classes, values, labels, rows_.data());
+    return {n, classes, values, labels, rows_.data()};
+  }
+
+  /// Samples [first, first + n) of what was saved.
+  Outputs of(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::uint16_t* labels) {
+    const float* values = saved.values(first, n);
+    if (saved.logits()) return of_logits(n, saved.classes(), values, labels);
+    rows_.resize(static_cast<std::size_t>(n));
+    // A margin for sums in another order and in float32: rows in doubt are looked at again.
+    const auto tolerance = 0.9f * static_cast<float>(saved.rounding());
+    if (top_label_ && top_labels(n, saved.classes(), values, labels, tolerance, rows_.data()))
+      return {n, saved.classes(), values, labels, rows_.data()};
+    saved.check_probabilities(values, first, n);
+    return of_probabilities(n, saved.classes(), values, labels);
+  }
+
+ private:
+  bool all_classes_ = false, top_label_ = true;
+  std::vector<SampleRow> rows_;
+  std::vector<float> probabilities_;
+};
+
+/// The samples' groups: of each one, or of its label's.
+struct Groups {
+  std::string by;  ///< empty: there are none
+  std::vector<std::uint16_t> of_sample, of_label;
+  std::vector<std::uint16_t> ids;  ///< rising
+
+  Groups(const Options& options, std::int64_t n, int classes) {
+    if (!options.groups.empty()) {
+      by = "group";
+      ids = of_sample = read_column(options.groups, n, "a group a row");
+    } else if (!options.class_groups.empty()) {
+      by = "group of the label";
+      ids = of_label = read_column(options.class_groups, classes, "a group a class");
+    } else if (options.by_class) {
+      by = "label";
+      of_label.resize(static_cast<std::size_t>(classes));
+      std::iota(of_label.begin(), of_label.end(), std::uint16_t{0});
+      ids = of_label;
+    }
+    std::ranges::sort(ids);
+    ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  }
+  std::uint16_t of(std::int64_t sample, std::uint16_t label) const {
+    return of_sample.empty() ? of_label[label] : of_sample[static_cast<std::size_t>(sample)];
+  }
+};
+
+/// The metrics of all samples and of their groups, of the outputs as they are or after a scaling.
+class Pass {
+ public:
+  Pass(std::span<const ChosenMetric> metrics, int classes, const std::vector<double>& thresholds, const Groups& groups)
+      : groups_(groups), all_(metrics, classes, thresholds) {
+    std::int64_t words = 0;
+    for (const ChosenMetric& chosen : metrics)
+      words += chosen.metric != nullptr ? chosen.metric->words : chosen.output->words(classes);
+    constexpr std::int64_t kMost = std::int64_t{1} << 27;
+    if (words * static_cast<std::int64_t>(groups.ids.size()) > kMost)
+      throw Error(ExitCode::usage,
+                  fmt::format("{} groups of these metrics take {:.1f} GB, expected at most 1", groups.ids.size(),
+                              8e-9 * static_cast<double>(words) * static_cast<double>(groups.ids.size())),
+                  "ask for fewer metrics at once");
+    for (std::size_t g = 0; g < groups.ids.size(); ++g) by_group_.emplace_back(metrics, classes, thresholds);
+  }
+
+  void add(const Outputs& outputs, std::int64_t first) {
+    all_.add(outputs);
+    if (by_group_.empty()) return;
+    std::vector<std::vector<std::int64_t>> members(by_group_.size());
+    for (std::int64_t i = 0; i < outputs.n; ++i) {
+      const auto at = std::ranges::lower_bound(groups_.ids, groups_.of(first + i, outputs.labels[i]));
+      members[static_cast<std::size_t>(at - groups_.ids.begin())].push_back(i);
+    }
+    for (std::size_t g = 0; g < members.size(); ++g)
+      if (!members[g].empty()) add_members(outputs, members[g], by_group_[g]);
+  }
+
+  Scores& all() { return all_; }
+  std::vector<Scores>& by_group() { return by_group_; }
+
+ private:
+  void add_members(const Outputs& outputs, const std::vector<std::int64_t>& members, Scores& scores) {
+    rows_.clear();
+    labels_.clear();
+    probabilities_.clear();
+    for (const std::int64_t i : members) {
+      rows_.push_back(outputs.rows[i]);
+      labels_.push_back(outputs.labels[i]);
+      if (outputs.probabilities != nullptr)
+        probabilities_.insert(probabilities_.end(), outputs.probabilities + i * outputs.classes,
+                              outputs.probabilities + (i + 1) * outputs.classes);
+    }
+    scores.add({static_cast<std::int64_t>(members.size()), outputs.classes, probabilities_.data(), labels_.data(),
+                rows_.data()});
+  }
+
+  const Groups& groups_;
+  Scores all_;
+  std::vector<Scores> by_group_;
+  std::vector<SampleRow> rows_;
+  std::vector<std::uint16_t> labels_;
+  std::vector<float> probabilities_;
+};
+
+/// Applies a scaling, where there is one.
+struct Scaled {
+  const Scaling* scaling = nullptr;
+  Parameters fitted = {};
+  std::vector<float> values = {};
+
+  Outputs of(Scorer& scorer, SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::uint16_t* labels) {
+    if (scaling == nullptr) return scorer.of(saved, first, n, labels);
+    values.resize(static_cast<std::size_t>(n * saved.classes()));
+    scaling->apply(fitted, saved.classes(), n, saved.values(first, n), values.data());
+    return scaling->to_logits ? scorer.of_logits(n, saved.classes(), values.data(), labels)
+                              : scorer.of_probabilities(n, saved.classes(), values.data(), labels);
+  }
+};
+
+template <class F>
+void each_block(const SavedOutputs& saved, const F& f) {
+  for (std::int64_t first = 0; first < saved.n(); first += saved.at_once())
+    f(first, std::min(saved.at_once(), saved.n() - first));
+}
+
+/// The conformal quantiles of a held-out split, a metric each.
+std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled& scaled, SavedOutputs* held_out,
+                                  double alpha) {
+  std::vector<double> thresholds(metrics.size(), std::numeric_limits<double>::quiet_NaN());
+  std::vector<std::vector<double>> scores(metrics.size());
+  const auto fitted = [](const ChosenMetric& m) { return m.output != nullptr && m.output->nonconformity != nullptr; };
+  if (std::ranges::none_of(metrics, fitted)) return thresholds;
+  Scorer scorer(metrics);
+  each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
+    const std::vector<std::uint16_t> labels = held_out->labels(first, n);
+    const Outputs outputs = scaled.of(scorer, *held_out, first, n, labels.data());
+    for (std::size_t m = 0; m < metrics.size(); ++m) {
+      if (!fitted(metrics[m])) continue;
+      scores[m].resize(static_cast<std::size_t>(first + n));
+      metrics[m].output->nonconformity(outputs, scores[m].data() + first);
+    }
+  });
+  for (std::size_t m = 0; m < metrics.size(); ++m)
+    if (fitted(metrics[m])) thresholds[m] = conformal_quantile(std::move(scores[m]), alpha);
+  return thresholds;
+}
+
+/// Finds out whether samples were fitted on.
+class Overlap {
+ public:
+  void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
+    each_hash(saved, first, n, labels, [&](std::size_t hash) { seen_.insert(hash); });
+  }
+  void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
+    if (seen_.empty()) return;
+    each_hash(saved, first, n, labels, [&](std::size_t hash) { both_ += seen_.contains(hash) ? 1 : 0; });
+  }
+  /// Two models' constant answers, and images that a data set has twice, are no overlap: hence a tenth.
+  void check(const SavedOutputs& tested, const SavedOutputs& held_out) const {
+    if (10 * both_ > std::min(tested.n(), held_out.n()))
+      throw Error(ExitCode::input,
+                  fmt::format("{} of {} rows of '{}' are in '{}' too, with their labels", both_, tested.n(),
+                              tested.file(), held_out.file()),
+                  "fit on samples that are not scored");
+  }
+
+ private:
+  template <class F>
+  static void each_hash(SavedOutputs& saved, std::int64_t first, std::int64_t n,
+                        const std::vector<std::uint16_t>& labels, const F& f) {
+    const auto* values = reinterpret_cast<const char*>(saved.values(first, n));
+    const std::size_t bytes = static_cast<std::size_t>(saved.classes()) * sizeof(float);
+    for (const std::uint16_t label : labels) {
+      f(std::hash<std::string_view>{}({values, bytes}) * 31 + label);
+      values += bytes;
+    }
+  }
+  std::unordered_set<std::size_t> seen_;
+  std::int64_t both_ = 0;
+};
+
+std::unique_ptr<SavedOutputs> held_out_of(const Options& options, const SavedOutputs& saved,
+                                          std::span<const ChosenMetric> metrics) {
+  const std::string& file = saved.logits() ? options.fit_logits : options.fit_probabilities;
+  const std::string option = saved.logits() ? "--fit-logits" : "--fit-probs";
+  if (!(saved.logits() ? options.fit_probabilities : options.fit_logits).empty())
+    throw Error(ExitCode::usage, fmt::format("a held-out split of the other kind, expected {}", option));
+  if (file.empty() != options.fit_labels.empty())
+    throw Error(ExitCode::usage, fmt::format("give {} and --fit-labels together", option));
+  if (file.empty()) {
+    for (const ChosenMetric& chosen : metrics)
+      if (chosen.output != nullptr && chosen.output->nonconformity != nullptr)
+        throw Error(ExitCode::usage, fmt::format("{} is fitted on a held-out split", chosen.name),
+                    fmt::format("give it with {} and --fit-labels", option));
+    if (!options.scalings.empty())
+      throw Error(ExitCode::usage, fmt::format("{} is fitted on a held-out split", options.scalings[0]),
+                  fmt::format("give it with {} and --fit-labels", option));
+    return nullptr;
+  }
+  for (const ChosenMetric& chosen : metrics)
+    if (chosen.output != nullptr && chosen.output->nonconformity != nullptr && !options.scalings.empty())
+      throw Error(ExitCode::usage,
+                  fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", chosen.name,
+                              options.scalings[0]),
+                  "ask for them apart: sets cover what they promise only by labels that nothing was fitted on");
+  if (!saved.logits() && !options.scalings.empty())
+    throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
+  auto held_out = std::make_unique<SavedOutputs>(file, options.fit_labels, saved.logits(), options.dtype == "bf16");
+  if (held_out->classes() != saved.classes())
+    throw Error(ExitCode::input, fmt::format("'{}' has {} classes, expected {} as '{}' has", file, held_out->classes(),
+                                             saved.classes(), saved.file()));
+  if (fs::equivalent(file, saved.file()))
+    throw Error(ExitCode::input, fmt::format("'{}' is both scored and fitted on", file),
+                "fit on samples that are not scored");
+  return held_out;
+}
+
+nlohmann::json report_of(std::span<const ChosenMetric> metrics, Scores& scores, const std::vector<double>& thresholds,
+                         double alpha) {
+  nlohmann::json report = nlohmann::json::object();
+  const std::vector<Estimate> estimates = scores.finish();
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    nlohmann::json entry = to_json(estimates[m], metrics[m].definition());
+    for (const auto& [name, curve] : estimates[m].curves) entry["data"][name] = numbers(curve);
+    if (metrics[m].output != nullptr && metrics[m].output->nonconformity != nullptr)
+      entry["data"].update({{"alpha", alpha}, {"threshold", number(thresholds[m])}});
+    report[metrics[m].name] = entry;
+  }
+  return report;
+}
+
+nlohmann::json report_of_groups(std::span<const ChosenMetric> metrics, Pass& pass, const Groups& groups) {
+  using nlohmann::json;
+  json report = {{"by", groups.by}, {"ids", groups.ids}, {"n", json::array()}, {"metrics", json::object()}};
+  std::vector<std::vector<Estimate>> estimates;
+  for (Scores& scores : pass.by_group()) {
+    report["n"].push_back(scores.n());
+    estimates.push_back(scores.finish());
+  }
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    json values = json::array(), undefined = json::object();
+    std::size_t worst = estimates.size(), best = estimates.size();
+    const double sign = metrics[m].larger_is_better() ? 1 : -1;
+    for (std::size_t g = 0; g < estimates.size(); ++g) {
+      const Estimate& estimate = estimates[g][m];
+      values.push_back(number(estimate.value));
+      if (std::isnan(estimate.value)) {
+        undefined[std::to_string(groups.ids[g])] = estimate.undefined;
+        continue;
+      }
+      if (worst == estimates.size() || sign * estimate.value < sign * estimates[worst][m].value) worst = g;
+      if (best == estimates.size() || sign * estimate.value > sign * estimates[best][m].value) best = g;
+    }
+    json entry = {{"values", values}, {"worst", nullptr}, {"gap", nullptr}};
+    if (!undefined.empty()) entry["undefined"] = undefined;
+    if (worst != estimates.size()) {
+      entry["worst"] = {{"group", groups.ids[worst]}, {"value", number(estimates[worst][m].value)}};
+      entry["gap"] = number(std::abs(estimates[best][m].value - estimates[worst][m].value));
+    }
+    report["metrics"][metrics[m].name] = entry;
+  }
+  return report;
+}
+
+void print(const nlohmann::json& metrics) {
+  for (const auto& [name, entry] : metrics.items())
+    fmt::print("{:<30} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
+}
+void print_groups(const nlohmann::json& groups) {
+  for (const auto& [name, entry] : groups["metrics"].items())
+    if (!entry["worst"].is_null())
+      fmt::print("{:<30} worst {} in {} {}, gap {}\n", name, entry["worst"]["value"].dump(),
+                 groups["by"].get<std::string>(), entry["worst"]["group"].dump(), entry["gap"].dump());
+}
+
 ExitCode score(const Options& options) {
   if (options.logits.empty() == options.probabilities.empty())
     throw Error(ExitCode::usage, "give either --logits or --probs");
+  if (!options.groups.empty() + !options.class_groups.empty() + options.by_class > 1)
+    throw Error(ExitCode::usage, "give one of --groups, --class-groups and --by-class");
   check_profile(options.profile);
-  std::vector<const Metric*> metrics;
-  for (const std::string& name : options.metrics) metrics.push_back(&choose(name, options.profile));
+  std::vector<ChosenMetric> metrics;
+  for (const std::string& name : options.metrics) metrics.push_back(choose(name, options.profile));
+  std::vector<Scaled> forms(1);  // the first: as they are
+  for (const std::string& name : options.scalings) forms.push_back({&scaling_of(name)});
 
   const bool from_logits = !options.logits.empty();
-  const std::string& file = from_logits ? options.logits : options.probabilities;
-  Matrix matrix(file, options.dtype == "bf16");
-  const MappedNpy labels(options.labels);
-  const std::int64_t n = matrix.rows(), classes = matrix.classes();
-  if (labels.shape().size() != 1 || labels.shape()[0] != n)
-    throw Error(ExitCode::input, fmt::format("'{}' has shape {}, expected ({},), a label a row", options.labels,
-                                             shape_text(labels.shape()), n));
-  const bool ranked = std::ranges::any_of(metrics, [](const Metric* metric) { return metric->rank != nullptr; });
-  const bool top_label =
-      std::ranges::all_of(metrics, [](const Metric* metric) { return metric->rank != nullptr || metric->top_label; });
-  const Exec exec;
-  std::vector<std::vector<std::uint64_t>> states;
-  for (const Metric* metric : metrics) states.emplace_back(static_cast<std::size_t>(metric->words));
-  std::vector<SampleRow> rows;
-  ByConfidence order;
-  std::int64_t undecided = 0;
-  constexpr std::int64_t kValuesAtOnce = std::int64_t{1} << 18;
-  const std::int64_t at_once = std::max<std::int64_t>(1, kValuesAtOnce / classes);
-  for (std::int64_t first = 0; first < n; first += at_once) {
-    const std::int64_t count = std::min(at_once, n - first);
-    const float* values = matrix.read(first, count);
-    const std::vector<std::uint16_t> own = labels_of(labels, first, count, classes);
-    rows.resize(static_cast<std::size_t>(count));
-    if (from_logits) {
-      score_logits(exec, count, static_cast<int>(classes), values, own.data(), nullptr, rows.data());
-    } else if (!top_label || !top_labels(count, static_cast<int>(classes), values, own.data(),
-                                         0.9f * static_cast<float>(matrix.rounding()), rows.data())) {
-      check_probabilities(file, values, first, count, classes, matrix.rounding());
-      score_probabilities(exec, count, static_cast<int>(classes), values, own.data(), rows.data());
+  SavedOutputs saved(from_logits ? options.logits : options.probabilities, options.labels, from_logits,
+                     options.dtype == "bf16");
+  const Groups groups(options, saved.n(), saved.classes());
+  const std::unique_ptr<SavedOutputs> held_out = held_out_of(options, saved, metrics);
+  Overlap overlap;
+  if (held_out != nullptr)
+    each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
+      overlap.fitted_on(*held_out, first, n, held_out->labels(first, n));
+    });
+  const HeldOut split{saved.classes(), held_out != nullptr ? held_out->n() : 0, [&](const HeldOut::Visit& visit) {
+                        each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
+                          const std::vector<std::uint16_t> labels = held_out->labels(first, n);
+                          visit(held_out->values(first, n), labels.data(), n);
+                        });
+                      }};
+  std::vector<Pass> passes;
+  std::vector<std::vector<double>> thresholds;
+  for (Scaled& form : forms) {
+    if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
+    thresholds.push_back(thresholds_of(metrics, form, held_out.get(), options.alpha));
+    passes.emplace_back(metrics, saved.classes(), thresholds.back(), groups);
+  }
+  Scorer scorer(metrics);
+  each_block(saved, [&](std::int64_t first, std::int64_t n) {
+    const std::vector<std::uint16_t> labels = saved.labels(first, n);
+    overlap.tested_on(saved, first, n, labels);
+    for (std::size_t f = 0; f < forms.size(); ++f)
+      passes[f].add(forms[f].of(scorer, saved, first, n, labels.data()), first);
+  });
+  if (held_out != nullptr) overlap.check(saved, *held_out);
+
+  nlohmann::json report = {{"schema", 1}, {"n", saved.n()}};
+  for (std::size_t f = 0; f < forms.size(); ++f) {
+    nlohmann::json part = {{"metrics", report_of(metrics, passes[f].all(), thresholds[f], options.alpha)}};
+    if (!groups.by.empty()) part["groups"] = report_of_groups(metrics, passes[f], groups);
+    if (f == 0) {
+      report.update(part);
+      continue;
     }
-    for (std::size_t m = 0; m < metrics.size(); ++m)
-      if (metrics[m]->reduce != nullptr) metrics[m]->reduce(exec, rows.data(), count, states[m].data());
-    if (ranked) order.add(rows);
-    undecided += std::ranges::count_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); });
+    part["definition"] = forms[f].scaling->definition;
+    for (const auto& [name, values] : forms[f].fitted) part["parameters"][name] = numbers(values);
+    report["scalings"][options.scalings[f - 1]] = part;
   }
-  const Ranking ranking = order.ranking();
-  nlohmann::json report = nlohmann::json::object();
-  for (std::size_t m = 0; m < metrics.size(); ++m) {
-    const Metric& metric = *metrics[m];
-    report[options.metrics[m]] =
-        to_json(metric.rank != nullptr ? metric.rank(ranking) : metric.finish(states[m].data()), metric.definition);
+  if (options.json) {
+    print_json(report);
+  } else {
+    print(report["metrics"]);
+    if (report.contains("groups")) print_groups(report["groups"]);
+    for (const std::string& name : options.scalings) {
+      const nlohmann::json& part = report["scalings"][name];
+      fmt::print("\nafter {}: {}\n", name, part["definition"].get<std::string>());
+      for (const auto& [key, values] : part["parameters"].items())
+        if (values.size() == 1) fmt::print("{:<30} {}\n", key, values[0].dump());
+      print(part["metrics"]);
+      if (part.contains("groups")) print_groups(part["groups"]);
+    }
   }
-  if (options.json)
-    print_json({{"schema", 1}, {"n", n}, {"metrics", report}});
-  else
-    for (const auto& [name, entry] : report.items())
-      fmt::print("{:<30} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
-  if (undecided > 0) fmt::print(stderr, "warning: {} rows are undecided: their logits are not finite\n", undecided);
+  if (const std::int64_t undecided = passes[0].all().undecided(); undecided > 0)
+    fmt::print(stderr, "warning: {} rows are undecided: their logits are not finite\n", undecided);
   return ExitCode::done;
 }
 
@@ -205,6 +456,16 @@ Verb add_score(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "bf16"}));
   verb->add_option("--profile", options->profile,
                    "follow a peer's rule where it differs: torchmetrics, sklearn, uncertainty-calibration");
+  verb->add_option("--fit-logits", options->fit_logits, "a held-out split's, M x K, for scalings and conformal sets");
+  verb->add_option("--fit-probs", options->fit_probabilities, "the same beside --probs, for conformal sets");
+  verb->add_option("--fit-labels", options->fit_labels, "its M labels");
+  verb->add_option("--scaling", options->scalings,
+                   "score once more after: temperature, vector or isotonic; may be repeated");
+  verb->add_option("--alpha", options->alpha, "share of labels that conformal sets may miss (default: 0.1)")
+      ->check(CLI::Range(1e-9, 1 - 1e-9));
+  verb->add_option("--groups", options->groups, "N integers 0..65535: metrics of every group, the worst and the gap");
+  verb->add_option("--class-groups", options->class_groups, "K integers: the group of every label");
+  verb->add_flag("--by-class", options->by_class, "every label is a group");
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return score(*options); }};
 }

@@ -12,7 +12,7 @@
 #include "assay/attack.hpp"
 #include "assay/core/error.hpp"
 #include "assay/corruption.hpp"
-#include "assay/metric.hpp"
+#include "assay/output_metric.hpp"
 #include "assay/source.hpp"
 #include "assay/sweep.hpp"
 #include "core/text.hpp"
@@ -114,6 +114,10 @@ std::vector<std::string> metrics_of(const ConfigValue* value) {
   }
   for (const ConfigValue& element : list_of(*value, "metrics", "names")) {
     const std::string name = text_of(element, "metrics");
+    if (Registry<OutputMetric>::find(name) != nullptr)
+      config_error(element.where, fmt::format("metric '{}' needs the probabilities of all classes, which a sweep does "
+                                              "not keep; `assay score` has it, for saved logits",
+                                              name));
     if (Registry<Metric>::find(name) == nullptr) {
       config_error(element.where, fmt::format("unknown metric '{}'; {}", shortened(name),
                                               did_you_mean(name, keys(Registry<Metric>::all()))));

@@ -13,6 +13,12 @@ nlohmann::json number(double value) {
   return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
 
+nlohmann::json numbers(const std::vector<double>& values) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const double value : values) list.push_back(number(value));
+  return list;
+}
+
 nlohmann::json to_json(const Estimate& estimate, const std::string& definition) {
   nlohmann::json json = {{"value", number(estimate.value)},
                          {"lo", number(estimate.lo)},
@@ -51,11 +57,7 @@ nlohmann::json to_json(const Results& results) {
     for (const Perturbation& p : cell.perturbation) perturbation.push_back(to_json(p));
     for (const auto& [name, estimate] : cell.metrics) {
       metrics[name] = to_json(estimate, cell.definition(name));
-      for (const auto& [curve, values] : estimate.curves) {
-        json list = json::array();
-        for (const double value : values) list.push_back(number(value));
-        curves[name][curve] = list;
-      }
+      for (const auto& [curve, values] : estimate.curves) curves[name][curve] = numbers(values);
     }
     cells.push_back({{"model", cell.model},
                      {"data", {{"source", results.source}, {"curves", curves}}},

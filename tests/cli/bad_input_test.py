@@ -371,6 +371,50 @@ class Score(BadInput):
         self.refused(2, "--dtype", "score", "--logits", files["logits"], *rest, "--dtype", "f3")
         self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], *rest, "--profile", "x")
 
+    def test_held_out_splits_and_groups(self) -> None:
+        arrays = {
+            "logits": npy("<f4", (3, 2), [1, 2, 3, 4, 5, 6]),
+            "probs": npy("<f4", (3, 2), [0.5, 0.5, 0.25, 0.75, 1, 0]),
+            "labels": npy("<i8", (3,), [1, 0, 1]),
+            "wide": npy("<f4", (2, 3), [1, 2, 3, 4, 5, 6]),
+            "two": npy("<i8", (2,), [1, 0]),
+            "fit": npy("<f4", (3, 2), [1, 2, 3, 4, 4, 5]),
+            "right": npy("<f4", (3, 2), [0, 1, 1, 0, 0, 1]),
+            "nan": npy("<f4", (3, 2), [0, 1, math.nan, 0, 0, 1]),
+            "negative": npy("<i8", (3,), [1, -1, 1]),
+        }
+        files = {name: write(self.dir / f"{name}.npy", what) for name, what in arrays.items()}
+        copy = write(self.dir / "copy.npy", arrays["logits"])
+        saved = ("score", "--logits", files["logits"], "--labels", files["labels"])
+        sets, nll, warm = ("--metric", "conformal_lac"), ("--metric", "nll"), ("--scaling", "temperature")
+
+        def split(name: str, labels: str = "labels") -> tuple[object, ...]:
+            return "--fit-logits", files[name], "--fit-labels", files[labels]
+
+        for code, says, words in (
+            (2, "conformal_lac is fitted on a held-out split", sets),
+            (2, "temperature is fitted on a held-out split", (*nll, *warm)),
+            (2, "give --fit-logits and --fit-labels together", (*sets, "--fit-logits", files["fit"])),
+            (2, "a held-out split of the other kind", (*sets, "--fit-probs", files["probs"], "--fit-labels", files["labels"])),
+            (2, "no scaling 'x'", (*nll, *split("fit"), "--scaling", "x")),
+            (2, "conformal_lac and temperature on one held-out split", (*sets, *split("fit"), *warm)),
+            (2, "--alpha", (*sets, *split("fit"), "--alpha", "1")),
+            (2, "give one of --groups", (*nll, "--groups", files["labels"], "--by-class")),
+            (65, "has 3 classes, expected 2", (*sets, *split("wide", "two"))),
+            (65, "is both scored and fitted on", (*sets, *split("logits"))),
+            (65, "3 of 3 rows of", (*sets, "--fit-logits", copy, "--fit-labels", files["labels"])),
+            (65, "has shape (2,), expected (3,)", (*sets, *split("fit", "two"))),
+            (65, "the NLL of the held-out split has no minimum", (*nll, *split("right"), *warm)),
+            (65, "held-out row 1 has a logit that is not finite", (*nll, *split("nan"), *warm)),
+            (65, "has shape (2,), expected (3,), a group a row", (*nll, "--groups", files["two"])),
+            (65, "has shape (3,), expected (2,), a group a class", (*nll, "--class-groups", files["labels"])),
+            (65, "-1", (*nll, "--groups", files["negative"])),
+        ):
+            with self.subTest(says):
+                self.refused(code, says, *saved, *words)
+        self.refused(2, "scalings change logits, found probabilities", "score", "--probs", files["probs"], "--labels",
+                     files["labels"], *nll, *warm, "--fit-probs", files["probs"], "--fit-labels", files["labels"])  # fmt: skip
+
 
 class Folder(BadInput):
     def test_a_folder_without_a_plan_has_no_status_and_no_results(self) -> None:

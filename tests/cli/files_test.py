@@ -306,7 +306,7 @@ class Score(Case):
         self.assertEqual((report["schema"], report["n"], set(report["metrics"])), (1, 4, set(expected)))
         for name, value in expected.items():
             found = report["metrics"][name]
-            self.assertEqual(set(found), {"value", "lo", "hi", "confidence", "definition"})
+            self.assertEqual(set(found) - {"data"}, {"value", "lo", "hi", "confidence", "definition"})
             self.assertAlmostEqual(found["value"], value, delta=1e-6, msg=name)
         # Wilson, 2 of 4 at 95%.
         self.assertAlmostEqual(report["metrics"]["accuracy"]["lo"], 0.150036, delta=1e-5)
@@ -353,6 +353,61 @@ class Score(Case):
     def test_probabilities(self) -> None:
         probabilities = write(self.dir / "p.npy", npy("<f4", (4, 3), sum(self.softmax, [])))
         self.assert_scores("--probs", probabilities, *self.files[2:])
+
+    def held_out(self) -> tuple[object, ...]:
+        """Eleven samples: nine right by 2, one wrong by 2, one undecided."""
+        rows = [[2.0, 0.0, 0.0]] * 9 + [[0.0, 2.0, 0.0], [math.nan, 0.0, 0.0]]
+        logits = write(self.dir / "fit.npy", npy("<f4", (11, 3), sum(rows, [])))
+        return "--fit-logits", logits, "--fit-labels", write(self.dir / "fit-labels.npy", npy("<i8", (11,), [0] * 11))
+
+    def test_conformal_sets_of_a_held_out_split(self) -> None:
+        words = ["--metric", "conformal_lac", "--metric", "balanced_accuracy", "--alpha", "0.2"]
+        metrics = self.json("score", *self.files, *self.held_out(), *words)["metrics"]
+        # The ceil(12 * 0.8) = 10th of eleven nonconformities: the wrong one's; the undecided one's is above all.
+        threshold = 1 - 1 / (math.exp(2) + 2)
+        self.assertAlmostEqual(metrics["conformal_lac"]["data"]["threshold"], threshold, delta=1e-6)
+        self.assertEqual(metrics["conformal_lac"]["data"]["alpha"], 0.2)
+        sets = [[k for k, p in enumerate(row) if 1 - p <= threshold + 1e-9] for row in self.softmax]
+        self.assertEqual(metrics["conformal_lac"]["value"], sum(y in s for s, y in zip(sets, self.labels)) / 4)
+        self.assertEqual(metrics["conformal_lac"]["data"]["mean_size"], [sum(map(len, sets)) / 4])
+        self.assertEqual(sum(metrics["balanced_accuracy"]["data"]["confusion"]), 4)
+
+    def test_a_temperature_that_a_held_out_split_asks_for(self) -> None:
+        # One in ten is wrong by 2: softmax(2 / T) of three is 0.9 where exp(2 / T) is 18.
+        rows, labels = [[2.0, 0.0, 0.0]] * 20, [0] * 18 + [1, 2]
+        split = ("--fit-logits", write(self.dir / "t.npy", npy("<f4", (20, 3), sum(rows, []))),
+                 "--fit-labels", write(self.dir / "tl.npy", npy("<i8", (20,), labels)))  # fmt: skip
+        report = self.json("score", *self.files, *split, "--metric", "nll", "--metric", "accuracy", "--scaling", "temperature")
+        scaled = report["scalings"]["temperature"]
+        temperature = 2 / math.log(18)
+        self.assertAlmostEqual(scaled["parameters"]["temperature"][0], temperature, delta=1e-9)
+        self.assertEqual(scaled["metrics"]["accuracy"], report["metrics"]["accuracy"])
+        nll = 0.0
+        for row, label in zip(self.logits, self.labels):
+            nll += math.log(sum(math.exp(z / temperature) for z in row)) - row[label] / temperature
+        self.assertAlmostEqual(scaled["metrics"]["nll"]["value"], nll / 4, delta=1e-6)
+        shown = self.done("score", *self.files, *split, "--metric", "nll", "--scaling", "temperature").stdout
+        self.assertRegex(shown, r"(?m)^after temperature: ")
+
+    def test_groups_the_worst_and_the_gap(self) -> None:
+        words = ("--metric", "accuracy", "--metric", "misclassification_auroc", "--metric", "ece_classwise")
+        right = [row.index(max(row)) == y for row, y in zip(self.logits, self.labels)]
+        column = [7 if is_right else 4 for is_right in right]
+        files = write(self.dir / "g.npy", npy("<u2", (4,), column))
+        report = self.json("score", *self.files, *words, "--groups", files)
+        groups = report["groups"]
+        self.assertEqual((groups["by"], groups["ids"], groups["n"]), ("group", [4, 7], [2, 2]))
+        accuracy = groups["metrics"]["accuracy"]
+        self.assertEqual((accuracy["values"], accuracy["worst"], accuracy["gap"]), ([0.0, 1.0], {"group": 4, "value": 0.0}, 1.0))
+        auroc = groups["metrics"]["misclassification_auroc"]
+        self.assertEqual(auroc["undefined"], {"4": "no sample is right", "7": "no sample is wrong"})
+        self.assertEqual((auroc["worst"], auroc["gap"]), (None, None))
+        # Each class a group of its own, in words or by a table.
+        table = write(self.dir / "c.npy", npy("<i8", (3,), [0, 1, 2]))
+        by_class, by_table = (self.json("score", *self.files, *words, *option)["groups"] for option in (["--by-class"], ["--class-groups", table]))
+        self.assertEqual(by_class["metrics"], by_table["metrics"])
+        self.assertEqual(by_class["n"], [self.labels.count(k) for k in range(3)])
+        self.assertEqual(report["metrics"], self.json("score", *self.files, *words)["metrics"])
 
     def test_words_for_people(self) -> None:
         result = self.done("score", *self.files, "--metric", "accuracy")

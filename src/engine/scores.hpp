@@ -1,0 +1,44 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "assay/output_metric.hpp"
+#include "assay/rank.hpp"
+
+namespace assay {
+
+/// A metric by its name: one of the two.
+struct ChosenMetric {
+  std::string name;
+  const Metric* metric = nullptr;
+  const OutputMetric* output = nullptr;
+
+  const std::string& definition() const { return metric != nullptr ? metric->definition : output->definition; }
+  bool larger_is_better() const { return metric != nullptr ? metric->larger_is_better : output->larger_is_better; }
+};
+
+/// Several metrics of samples that come batch by batch, in any order.
+class Scores {
+ public:
+  /// `thresholds`: of OutputMetric, a metric each.
+  Scores(std::span<const ChosenMetric> metrics, int classes, std::span<const double> thresholds);
+
+  /// `outputs.probabilities` is read where a metric is an OutputMetric.
+  void add(const Outputs& outputs);
+  /// A metric each.
+  std::vector<Estimate> finish();
+  std::int64_t n() const { return n_; }
+  std::int64_t undecided() const { return undecided_; }
+
+ private:
+  std::span<const ChosenMetric> metrics_;
+  int classes_;
+  std::vector<double> thresholds_;
+  std::vector<std::vector<std::uint64_t>> states_;
+  ByConfidence order_;
+  std::int64_t n_ = 0, undecided_ = 0;
+};
+
+}  // namespace assay
