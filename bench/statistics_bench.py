@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Times `assay score` on saved probabilities beside torchmetrics, scikit-learn and reading the file once. One thread each.
 
-usage: bench/statistics_bench.py [--rows 10000000] [--classes 10] [--repeats 3]
+usage: bench/statistics_bench.py [--rows 10000000] [--classes 10] [--repeats 3] [--growth]
 
-The contenders run in turn, in another order each time. assay's time is that of its process, from start to exit: it maps the file,
-checks every row and computes accuracy, NLL, Brier score and top-5 rank along with what is asked for. The peers' arrays are in memory
-before their clock starts. "reads" is numpy.sum over the mapped file. AUROC is of confidence as a sign of being right; the
-peers get confidences and what is right, and their clock leaves out finding those. What each one found is printed beside its
-time. Run in .venv-parity.
+The contenders run in turn, in another order each time. assay's time is that of its process, less that of the same command on
+one row in the same turn ("starts": mostly LibTorch's libraries, as the peers' clock leaves out importing torch): it maps the file,
+checks every row, and finds confidences and what is right. The peers' arrays are in memory before their clock starts. "reads" is
+numpy.sum over the mapped file. AUROC is of confidence as a sign of being right; the peers get confidences and what is
+right, and their clock leaves out finding those. What each one found is printed beside its time. --growth: assay alone, over
+rows and classes, with the most anonymous memory that its process held. Run in .venv-parity.
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--rows", type=int, default=10_000_000)
 parser.add_argument("--classes", type=int, default=10)
 parser.add_argument("--repeats", type=int, default=3)
+parser.add_argument("--growth", action="store_true")
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
@@ -38,37 +40,79 @@ from program import ASSAY  # noqa: E402
 torch.set_num_threads(1)
 
 
-def made(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def made(folder: Path, rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(5)
-    values = np.lib.format.open_memmap(folder / "probs.npy", "w+", np.float32, (options.rows, options.classes))
-    labels = np.empty(options.rows, np.int64)
-    for first in range(0, options.rows, 1 << 18):
-        block = slice(first, min(first + (1 << 18), options.rows))
-        powers = np.exp(2 * random.standard_normal((block.stop - block.start, options.classes), np.float32))
+    values = np.lib.format.open_memmap(folder / "probs.npy", "w+", np.float32, (rows, classes))
+    labels = np.empty(rows, np.int64)
+    at_once = max(1, (1 << 22) // classes)
+    for first in range(0, rows, at_once):
+        block = slice(first, min(first + at_once, rows))
+        powers = np.exp(2 * random.standard_normal((block.stop - block.start, classes), np.float32))
         values[block] = powers / powers.sum(axis=1, keepdims=True)
         right = random.random(block.stop - block.start) < values[block].max(axis=1)
-        labels[block] = np.where(right, values[block].argmax(axis=1), random.integers(0, options.classes, right.size))
+        labels[block] = np.where(right, values[block].argmax(axis=1), random.integers(0, classes, right.size))
     np.save(folder / "labels.npy", labels)
+    np.save(folder / "first.npy", values[:1])
+    np.save(folder / "first-label.npy", labels[:1])
     return values, labels
 
 
+def command(folder: Path, metric: str, probs: str = "probs", labels: str = "labels") -> list[object]:
+    return [ASSAY, "score", "--probs", folder / f"{probs}.npy", "--labels", folder / f"{labels}.npy", "--metric", metric, "--json"]
+
+
+def score(folder: Path, metric: str, *files: str) -> float:
+    done = subprocess.run(command(folder, metric, *files), check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["metrics"][metric]["value"]
+
+
+def anonymous(folder: Path, metric: str) -> float:
+    """The most anonymous memory of the process, in MB."""
+    process = subprocess.Popen(command(folder, metric), stdout=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        found = [line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("RssAnon")]
+        most = max(most, int(found[0].split()[1]) if found else 0)
+        time.sleep(0.002)
+    return most / 1024
+
+
+def growth() -> None:
+    print(f"{'rows':>11} {'classes':>8} {'MB':>6}   " + "".join(f"{name:>26}" for name in GROWING))
+    for rows, classes in ((1_000_000, 10), (10_000_000, 10), (30_000_000, 10), (100_000, 1000), (1_000_000, 1000), (50_000, 21843)):
+        with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
+            made(Path(work), rows, classes)
+            line = ""
+            for metric in GROWING:
+                seconds = []
+                for _ in range(options.repeats):
+                    began = time.perf_counter()
+                    score(Path(work), metric, "first", "first-label")
+                    middle = time.perf_counter()
+                    score(Path(work), metric)
+                    seconds.append(time.perf_counter() - middle - (middle - began))
+                line += f"{statistics.median(seconds):10.2f} s,{anonymous(Path(work), metric):10.0f} MB"
+            print(f"{rows:>11} {classes:>8} {rows * classes * 4 / 1e6:>6.0f}   {line}", flush=True)
+
+
+GROWING = ("ece", "nll", "ece_classwise", "misclassification_auroc")
+
+
 def main() -> int:
+    if options.growth:
+        growth()
+        return 0
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
         folder = Path(work)
-        values, labels = made(folder)
+        values, labels = made(folder, options.rows, options.classes)
         probabilities, truth = torch.from_numpy(np.array(values)), torch.from_numpy(labels)
         confidence, right = values.max(axis=1), values.argmax(axis=1) == labels
-
-        def score(metric: str) -> float:
-            words = [ASSAY, "score", "--probs", folder / "probs.npy", "--labels", folder / "labels.npy", "--metric", metric, "--json"]
-            done = subprocess.run(words, check=True, capture_output=True, text=True)
-            return json.loads(done.stdout)["metrics"][metric]["value"]
-
         jobs = {
+            "starts": lambda: score(folder, "ece", "first", "first-label"),
             "reads": lambda: float(np.sum(np.load(folder / "probs.npy", mmap_mode="r"), dtype=np.float32)),
-            "ece, assay": lambda: score("ece"),
+            "ece, assay": lambda: score(folder, "ece"),
             "ece, torchmetrics": lambda: float(MulticlassCalibrationError(num_classes=options.classes, n_bins=15)(probabilities, truth)),
-            "auroc, assay": lambda: score("misclassification_auroc"),
+            "auroc, assay": lambda: score(folder, "misclassification_auroc"),
             "auroc, torchmetrics": lambda: float(BinaryAUROC()(torch.from_numpy(confidence), torch.from_numpy(right.astype(np.int64)))),
             "auroc, scikit-learn": lambda: float(roc_auc_score(right, confidence)),
         }
@@ -79,9 +123,12 @@ def main() -> int:
                 found[name] = jobs[name]()
                 times[name].append(time.perf_counter() - began)
         for name in names:
+            if name.endswith("assay"):
+                times[name] = [own - start for own, start in zip(times[name], times["starts"], strict=True)]
+        for name in names:
             own = times[name.split(",")[0] + ", assay"] if "," in name else times["ece, assay"]
             ratio = statistics.median(a / b for a, b in zip(times[name], own, strict=True))
-            print(f"{name:<20} {statistics.median(times[name]):7.2f} s   {ratio:5.2f} x assay   {found[name]:.9g}")
+            print(f"{name:<20} {statistics.median(times[name]):7.3f} s   {ratio:5.2f} x assay   {found[name]:.9g}")
     return 0
 
 
