@@ -112,15 +112,20 @@ Metric binned(const std::string& name, const std::string& bins, const std::strin
           .top_label = true};
 }
 
-/// In assay's own bins; also in torchmetrics' where it has this error, and in (lo, hi] for the peer that is named.
+/// In assay's own bins; also in torchmetrics' and netcal's where they have this error, and in (lo, hi] for the peer
+/// that is named.
 template <class Error>
-Metric binned_with_profiles(const std::string& name, const std::string& norm, bool torchmetrics,
+Metric binned_with_profiles(const std::string& name, const std::string& norm, bool torchmetrics, bool netcal,
                             const std::string& upper_closed = {}) {
   auto metric =
       binned<Error, LowerClosed>(name, "w15/[lo,hi) last closed", norm, "float32 confidence in units of 2^-32", "");
   if (torchmetrics)
     metric.profiles.push_back(binned<Error, TorchMetrics>(name, "w15 + a bin for 1.0/[lo,hi)", norm,
                                                           "float32 edges of torch.linspace", "torchmetrics"));
+  if (netcal)
+    metric.profiles.push_back(binned<Error, LowerClosed>(
+        name, "w15/[lo,hi) last closed", norm,
+        "float64 edges of numpy.linspace, between the same float32 numbers; netcal takes 1.0 for 1 - 2^-23", "netcal"));
   if (!upper_closed.empty())
     metric.profiles.push_back(
         binned<Error, UpperClosed>(name, "w15/(lo,hi]", norm, "float64 edges of numpy.linspace", upper_closed));

@@ -11,8 +11,8 @@ struct Mce {
     return worst;
   }
 };
-const Registry<Metric>::Add assay_metric_mce{"mce",
-                                             binned_with_profiles<Mce>("mce", "max over bins with samples", true)};
+const Registry<Metric>::Add assay_metric_mce{
+    "mce", binned_with_profiles<Mce>("mce", "max over bins with samples", true, true)};
 
 }  // namespace
 }  // namespace assay

@@ -9,7 +9,7 @@ struct Rmsce {
     return std::sqrt(of.mean([](const Bin& bin) { return bin.gap() * bin.gap(); }));
   }
 };
-const Registry<Metric>::Add assay_metric_rmsce{"rmsce", binned_with_profiles<Rmsce>("rmsce", "l2", true)};
+const Registry<Metric>::Add assay_metric_rmsce{"rmsce", binned_with_profiles<Rmsce>("rmsce", "l2", true, false)};
 
 }  // namespace
 }  // namespace assay

@@ -47,12 +47,16 @@ ChosenMetric choose(const std::string& name, const std::string& profile) {
   return {name, metric, nullptr};
 }
 
-void check_profile(const std::string& profile) {
+/// Without the version that is followed, which may be named or not.
+std::string profile_of(const std::string& asked) {
+  static const std::map<std::string, std::string> kFollowed = {
+      {"torchmetrics", "1.9"}, {"netcal", "1.4"}, {"sklearn", "1.9"}, {"uncertainty-calibration", "0.1"}};
   std::vector<std::string> known;
-  for (const auto& [name, metric] : Registry<Metric>::all())
-    for (const Metric& variant : metric.profiles) known.push_back(variant.profile);
-  if (!profile.empty() && std::find(known.begin(), known.end(), profile) == known.end())
-    throw Error(ExitCode::usage, "no profile '" + profile + "'", did_you_mean(profile, known));
+  for (const auto& [name, version] : kFollowed) {
+    known.push_back(name + "-" + version);
+    if (asked.empty() || asked == name || asked == known.back()) return asked.empty() ? "" : name;
+  }
+  throw Error(ExitCode::usage, "no profile '" + asked + "'", did_you_mean(asked, known));
 }
 
 const Scaling& scaling_of(const std::string& name) {
@@ -374,9 +378,9 @@ ExitCode score(const Options& options) {
     throw Error(ExitCode::usage, "give either --logits or --probs");
   if (!options.groups.empty() + !options.class_groups.empty() + options.by_class > 1)
     throw Error(ExitCode::usage, "give one of --groups, --class-groups and --by-class");
-  check_profile(options.profile);
+  const std::string profile = profile_of(options.profile);
   std::vector<ChosenMetric> metrics;
-  for (const std::string& name : options.metrics) metrics.push_back(choose(name, options.profile));
+  for (const std::string& name : options.metrics) metrics.push_back(choose(name, profile));
   std::vector<Scaled> forms(1);  // the first: as they are
   for (const std::string& name : options.scalings) forms.push_back({&scaling_of(name)});
 
@@ -455,7 +459,7 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--dtype", options->dtype, "bf16: the values are bfloat16, saved as uint16")
       ->check(CLI::IsMember({"auto", "bf16"}));
   verb->add_option("--profile", options->profile,
-                   "follow a peer's rule where it differs: torchmetrics, sklearn, uncertainty-calibration");
+                   "follow a peer's rule: torchmetrics-1.9, netcal-1.4, sklearn-1.9 or uncertainty-calibration-0.1");
   verb->add_option("--fit-logits", options->fit_logits, "a held-out split's, M x K, for scalings and conformal sets");
   verb->add_option("--fit-probs", options->fit_probabilities, "the same beside --probs, for conformal sets");
   verb->add_option("--fit-labels", options->fit_labels, "its M labels");

@@ -369,7 +369,8 @@ class Score(BadInput):
         self.refused(2, "either --logits or --probs", "score", *rest)
         self.refused(65, "expected bfloat16 as uint16", "score", "--logits", files["logits"], *rest, "--dtype", "bf16")
         self.refused(2, "--dtype", "score", "--logits", files["logits"], *rest, "--dtype", "f3")
-        self.refused(2, "no profile 'x'", "score", "--logits", files["logits"], *rest, "--profile", "x")
+        for profile in ("x", "torchmetrics-1.8"):
+            self.refused(2, f"no profile '{profile}'", "score", "--logits", files["logits"], *rest, "--profile", profile)
 
     def test_held_out_splits_and_groups(self) -> None:
         arrays = {

@@ -98,6 +98,29 @@ TEST(Ece, IsTheWeightedGapOfItsBins) {
   }
 }
 
+/// All edges and their neighbours, and 1.0; of 43, 26 are right.
+std::vector<SampleRow> edges() {
+  std::vector<SampleRow> rows;
+  const auto add = [&](float confidence) {
+    const std::size_t i = rows.size();
+    rows.push_back(sample(confidence, (i * i + i) % 5 < 2));
+  };
+  for (int k = 1; k < 15; ++k) {
+    const float edge = static_cast<float>(k / 15.0);
+    add(edge);
+    add(std::nextafter(edge, 0.f));
+    add(std::nextafter(edge, 2.f));
+  }
+  add(1.f);
+  return rows;
+}
+
+// netcal 1.4.0, ECE(15) and MCE(15) of rows of 20 classes with these confidences.
+TEST(Ece, IsNetcals) {
+  EXPECT_NEAR(measure("ece", edges(), "netcal").value, 0.3100775204772173, 1.2e-7);
+  EXPECT_NEAR(measure("mce", edges(), "netcal").value, 0.9111111089587212, 1.2e-7);
+}
+
 // One sample of 1.0 that is wrong and one of .96875 that is right: in one bin the gaps offset each other, in two not.
 TEST(Ece, KeepsConfidenceOneApartForTorchMetricsOnly) {
   const std::vector<SampleRow> rows = {sample(1.f, false), sample(.96875f, true)};

@@ -101,7 +101,7 @@ def score(outputs: Outputs, profile: str, work: Path) -> dict[str, float | None]
 class TorchMetrics:
     """As a user calls it: float32 in, softmax left to it where the values are logits."""
 
-    profile = "torchmetrics"
+    profile = "torchmetrics-1.9"
 
     @staticmethod
     def calibration(o: Outputs, norm: str) -> float:
@@ -137,7 +137,7 @@ class TorchMetrics:
 
 
 class ScikitLearn:
-    profile = "sklearn"
+    profile = "sklearn-1.9"
 
     @staticmethod
     def ece(o: Outputs) -> float:
