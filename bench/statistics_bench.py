@@ -82,6 +82,8 @@ def growth() -> None:
     for rows, classes in ((1_000_000, 10), (10_000_000, 10), (30_000_000, 10), (100_000, 1000), (1_000_000, 1000), (50_000, 21843)):
         with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
             made(Path(work), rows, classes)
+            os.sync()
+            score(Path(work), "ece")
             line = ""
             for metric in GROWING:
                 seconds = []
