@@ -25,10 +25,9 @@ struct Scaling {
   std::string definition;
   /// Throws assay::Error (exit 65) for no rows, a logit that is not finite, or where nothing is best on these rows.
   Parameters (*fit)(const HeldOut& held_out) = nullptr;
-  /// n x classes logits to others (NLLs of which are never clipped), or to probabilities, whose rows sum to 1; may be in
-  /// place. NaN in the whole row of a logit that is not finite.
-  void (*apply)(const Parameters& fitted, int classes, std::int64_t n, const float* logits,
-                float* scaled) = nullptr;
+  /// n x classes logits to others (NLLs of which are never clipped), or to probabilities, whose rows sum to 1; may be
+  /// in place. NaN in the whole row of a logit that is not finite.
+  void (*apply)(const Parameters& fitted, int classes, std::int64_t n, const float* logits, float* scaled) = nullptr;
   bool to_logits = false;  ///< what `apply` gives
 };
 #define ASSAY_SCALING(name, ...)                                  \
