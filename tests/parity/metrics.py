@@ -260,9 +260,9 @@ def checks(work: Path, _: bool) -> list[Check]:
     # robust_accuracy and robust_accuracy_final have their rows in attack_end_to_end.py. uncertainty-calibration ships no
     # wheel, and no peer installed here has the others: their numbers are goldens of their tests.
     golden = {
-        "rmsce_debiased", "ece_equal_mass", "ece_smooth", "ks_calibration", "aurc", "eaurc", "augrc", "accuracy_at_coverage_80",
-        "accuracy_at_coverage_90", "accuracy_at_coverage_95", "ece_classwise", "ece_thresholded", "ece_top_label", "conformal_lac",
-        "conformal_aps", "conformal_raps"}  # fmt: skip
+        "rmsce_debiased", "ece_equal_mass", "mce_equal_mass", "rmsce_equal_mass", "rmsce_debiased_equal_mass", "ece_smooth",
+        "ks_calibration", "aurc", "eaurc", "augrc", "accuracy_at_coverage_80", "accuracy_at_coverage_90", "accuracy_at_coverage_95",
+        "ece_classwise", "ece_thresholded", "ece_top_label", "conformal_lac", "conformal_aps", "conformal_raps"}  # fmt: skip
     covered = {*METRICS, *golden, "robust_accuracy", "robust_accuracy_final"}
     found.append(expect_covered("metric", registered("metric"), covered))
     return found
