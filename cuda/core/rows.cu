@@ -144,6 +144,17 @@ struct PickRows {
   }
 };
 
+struct KeepRows {
+  const float* from;
+  std::int64_t width;
+  float* to;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t row) const {
+    team.map(width, to + row * width, [](float v) { return v; }, from + row * width);
+  }
+};
+
 struct Zero {
   std::uint64_t* words;
   std::int64_t count;
@@ -186,6 +197,9 @@ void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::i
 void pick_rows(const Exec& exec, std::int64_t rows, const std::uint32_t* list, std::int64_t first, std::int64_t last,
                std::uint32_t* sample) {
   for_each_team(exec, 1, PickRows{rows, first, last, list, sample});
+}
+void keep_rows(const Exec& exec, std::int64_t rows, std::int64_t width, const float* from, float* to) {
+  for_each_row(exec, rows, width, KeepRows{from, width, to});
 }
 void zero(const Exec& exec, std::uint64_t* words, std::int64_t count) {
   for_each_team(exec, 1, Zero{words, count});

@@ -45,6 +45,9 @@ void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::i
 void pick_rows(const Exec& exec, std::int64_t rows, const std::uint32_t* list, std::int64_t first, std::int64_t last,
                std::uint32_t* sample);
 
+/// Rows of `width` floats, copied.
+void keep_rows(const Exec& exec, std::int64_t rows, std::int64_t width, const float* from, float* to);
+
 /// `count` values set to zero.
 void zero(const Exec& exec, std::uint64_t* words, std::int64_t count);
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "assay/core/registry.hpp"
-#include "assay/metric.hpp"
 #include "assay/model.hpp"
+#include "assay/output_metric.hpp"
 #include "assay/sweep.hpp"
 
 namespace assay {
@@ -30,6 +30,7 @@ struct CellResult {
   bool targeted() const { return !perturbation.empty() && perturbation.back().params.contains("target"); }
   /// What a metric says of this cell.
   const std::string& definition(const std::string& metric) const {
+    if (const OutputMetric* output = Registry<OutputMetric>::find(metric)) return output->definition;
     const Metric& found = *Registry<Metric>::find(metric);
     return targeted() && !found.targeted.empty() ? found.targeted : found.definition;
   }

@@ -73,7 +73,8 @@ void print_dry_run(const Plan& plan, const std::vector<int>& jobs, const Store& 
     for (const int u : job.units) {
       const Unit& unit = plan.units[static_cast<std::size_t>(u)];
       ++units[static_cast<std::size_t>(unit.cell)];
-      if (!store.read(unit)) ++missing[static_cast<std::size_t>(unit.cell)];
+      const bool kept = !plan.keep_logits || store.logits(unit);
+      if (!kept || !store.read(unit)) ++missing[static_cast<std::size_t>(unit.cell)];
     }
   }
   int all = 0, left = 0;

@@ -7,13 +7,12 @@
 #include <numeric>
 #include <unordered_set>
 
-#include "assay/core/team.hpp"
 #include "assay/scaling.hpp"
 #include "assay/statistics.hpp"
 #include "cli/cli.hpp"
 #include "cli/saved_outputs.hpp"
+#include "core/probabilities.hpp"
 #include "core/rows.hpp"
-#include "core/softmax.hpp"
 #include "core/text.hpp"
 #include "core/top_label.hpp"
 #include "engine/scores.hpp"
@@ -82,15 +81,7 @@ class Scorer {
     score_logits({}, n, classes, logits, labels, nullptr, rows_.data());
     if (!all_classes_) return {n, classes, nullptr, labels, rows_.data()};
     probabilities_.resize(static_cast<std::size_t>(n * classes));
-#pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < n; ++i) {
-      if (rows_[static_cast<std::size_t>(i)].has(SampleRow::undecided)) continue;
-      SerialTeam team;
-      const float* const z = logits + i * classes;
-      const Softmax softmax = Softmax::of(team, z, classes);
-      for (int k = 0; k < classes; ++k)
-        probabilities_[static_cast<std::size_t>(i * classes + k)] = static_cast<float>(softmax.probability(z[k]));
-    }
+    probabilities_of(n, classes, logits, rows_.data(), probabilities_.data());
     return {n, classes, probabilities_.data(), labels, rows_.data()};
   }
 

@@ -34,6 +34,7 @@ struct Evaluator::Workspace {
   Buffer<float> pixels;
   Buffer<std::uint64_t> states;
   std::vector<Buffer<SampleRow>> rows;  // a model
+  std::vector<Buffer<float>> logits;    // where they are kept
   // corruptions
   std::vector<LoadedCorruption> corruptions;
   Buffer<std::uint8_t> clean, corrupted, unit;
@@ -73,12 +74,13 @@ struct Evaluator::Workspace {
 };
 
 Evaluator::Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed,
-                     const StopFlag& stop)
+                     const StopFlag& stop, bool keep_logits)
     : exec_(exec),
       data_(data),
       batch_(std::max(batch, kFewestRows)),
       seed_(seed),
       stop_(stop),
+      keep_logits_(keep_logits),
       counter_(exec, lag_of(exec.backend)),
       uploader_(exec),
       work_(std::make_unique<Workspace>()) {
@@ -228,6 +230,9 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   work.hold(exec_, work.states, state_words(kind));
   if (work.rows.size() < models.size()) work.rows.resize(models.size());
   for (std::size_t m = 0; m < models.size(); ++m) work.hold(exec_, work.rows[m], hi - lo + kFewestRows);
+  if (keep_logits_ && work.logits.size() < models.size()) work.logits.resize(models.size());
+  for (std::size_t m = 0; keep_logits_ && m < models.size(); ++m)
+    work.hold(exec_, work.logits[m], (hi - lo) * models[m]->classes());
   if (corruption != nullptr) load_corruptions(*corruption);
   const std::uint32_t* sample = work.sample.data();
   float* pixels = work.pixels.data();
@@ -249,6 +254,9 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
       try {
         const float* logits = models[m]->forward(exec_, {pixels, n, data_.c, data_.h, data_.w}, false);
         score_logits(exec_, n, models[m]->classes(), logits, label, nullptr, work.rows[m].data() + (first - lo));
+        if (keep_logits_)
+          keep_rows(exec_, std::min(batch_, hi - first), models[m]->classes(), logits,
+                    work.logits[m].data() + (first - lo) * models[m]->classes());
       } catch (const Error& e) {
         if (e.code() == ExitCode::device) throw;
         result.error = e.what();
@@ -260,6 +268,8 @@ std::vector<UnitResult> Evaluator::plain(const Perturbation* corruption, std::in
   }
   for (std::size_t m = 0; m < models.size(); ++m) {
     if (results[m].error.empty()) finish(results[m], kind, work.rows[m].data(), hi - lo);
+    if (results[m].error.empty() && keep_logits_)
+      fetch_logits(results[m], work.logits[m].data(), (hi - lo) * models[m]->classes());
     results[m].seconds = seconds_since(began) / static_cast<double>(models.size());
   }
   return results;
@@ -439,6 +449,28 @@ void Evaluator::verify(const Pool& pool, Norm norm, Model& model, std::int64_t w
       verify_points(exec_, pool, norm, sample, useful, work.lane_row.data(), clean, pixels, nth);
     }
   }
+}
+
+/// What the model says of the points that rows tell of, in batches of nothing else.
+void Evaluator::keep_logits(const Pool& pool, Model& model, UnitResult& result) {
+  Workspace& work = *work_;
+  if (work.logits.empty()) work.logits.resize(1);
+  float* const kept = work.hold(exec_, work.logits[0], pool.n * model.classes());
+  const ResidentData points{{}, {pool.points, pool.n, data_.c, data_.h, data_.w}, resident_.label + pool.lo, 0};
+  for (std::int64_t first = 0; first < pool.n; first += batch_) {
+    const std::int64_t n = load_batch(first, pool.n);
+    gather_pixels(exec_, points, work.sample.data(), n, work.pixels.data(), work.label.data());
+    const float* logits = model.forward(exec_, {work.pixels.data(), n, data_.c, data_.h, data_.w}, false);
+    keep_rows(exec_, std::min(batch_, pool.n - first), model.classes(), logits, kept + first * model.classes());
+  }
+  fetch_logits(result, kept, pool.n * model.classes());
+}
+
+void Evaluator::fetch_logits(UnitResult& result, const float* logits, std::int64_t values) {
+  result.logits.resize(static_cast<std::size_t>(values));
+  const std::size_t bytes = result.logits.size() * sizeof(float);
+  fetch_unit(exec_, result.logits.data(), logits, bytes);
+  result.host_bytes += bytes;
 }
 
 /// One radius of a curve.
@@ -670,6 +702,7 @@ std::vector<UnitResult> Evaluator::attack(std::span<const Perturbation> perturba
       results[at].host_bytes += 2 * sizeof(charged[0]);
       results[at].passes = {charged[2 * at], charged[2 * at + 1]};
     }
+    if (keep_logits_ && alone) keep_logits(pool, model, results.front());
     if (trace != nullptr) finish_trace(exec_, pool, *trace);
     if (exported != nullptr) exported->asked = pool.asked;
     if (exported != nullptr && aim) exported->targets = exported_column<std::uint16_t>(exec_, pool.goal, n);

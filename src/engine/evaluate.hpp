@@ -63,6 +63,7 @@ struct UnitResult {
   Passes evaluated;  ///< with the rows of lanes that had no item, were cancelled or filled a batch
   std::map<std::string, std::vector<std::uint64_t>> states;  ///< of every registered metric that applies
   std::string error;                                         ///< why it failed; empty: it didn't
+  std::vector<float> logits;                                 ///< samples x classes, where they are kept
   double seconds = 0, model_seconds = 0;
   std::uint64_t host_bytes = 0;  ///< that its end fetched from exec's memory; a step's 16 bytes of counts apart
 };
@@ -73,7 +74,9 @@ struct UnitResult {
 /// read only when they are asked for, each unit's are streamed there before its first batch.
 class Evaluator {
  public:
-  Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop);
+  /// `keep_logits`: results have them, of an attack's samples by one more pass at the end.
+  Evaluator(const Exec& exec, const DataSet& data, std::int64_t batch, std::uint64_t seed, const StopFlag& stop,
+            bool keep_logits = false);
   ~Evaluator();
 
   /// Samples [lo, hi), clean (`corruption` null) or corrupted, for several models. A model that fails fails its own
@@ -108,6 +111,8 @@ class Evaluator {
   void clean_samples(const Pool& pool, Aim aim, const Loss* loss, Model& model);
   void run_items(const Attack& attack, const Pool& pool, LaneTable lanes, Model& model, std::vector<TraceStep>* trace);
   void verify(const Pool& pool, Norm norm, Model& model, std::int64_t winners);
+  void keep_logits(const Pool& pool, Model& model, UnitResult& result);
+  void fetch_logits(UnitResult& result, const float* logits, std::int64_t values);
   void export_fallen(const Pool& pool, AttackExport& exported) const;
   void check_stop() const;
 
@@ -116,6 +121,7 @@ class Evaluator {
   std::int64_t batch_;
   std::uint64_t seed_;
   const StopFlag& stop_;
+  bool keep_logits_;
   Counter counter_;
   Uploader uploader_;
   Buffer<std::uint8_t> resident_bytes_;

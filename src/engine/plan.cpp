@@ -237,6 +237,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.h = data.h;
   plan.w = data.w;
   plan.metrics = sweep.metrics;
+  plan.keep_logits = sweep.keep_logits;
   if (sweep.baseline)
     plan.baseline = sweep.baseline->results.empty()
                         ? CorruptionBaseline{sweep.baseline->model, {}}
@@ -270,6 +271,7 @@ json to_json(const Plan& plan) {
   json all = identity(plan);
   all["plan_id"] = plan.id;
   all["metrics"] = plan.metrics;
+  if (plan.keep_logits) all["keep"] = "logits";
   if (plan.baseline) all["baseline"] = to_json(*plan.baseline);
   json units = json::array();
   for (const Unit& unit : plan.units)
@@ -315,9 +317,10 @@ Plan plan_from_json(const json& all) {
     }
     plan.metrics = all.at("metrics").get<std::vector<std::string>>();
     for (const std::string& metric : plan.metrics)
-      if (Registry<Metric>::find(metric) == nullptr)
+      if (Registry<Metric>::find(metric) == nullptr && Registry<OutputMetric>::find(metric) == nullptr)
         throw Error(ExitCode::input,
                     "the plan has the metric '" + metric + "', which this version of assay does not have");
+    plan.keep_logits = all.contains("keep");
     if (all.contains("baseline")) plan.baseline = baseline_from_json(all.at("baseline"));
     // Before anything is derived: a damaged number of samples could ask for more units than there is memory.
     if (all.at("plan_id") != sha256(identity(plan).dump()))

@@ -104,7 +104,14 @@ std::string device_of(const ConfigValue& value) {
   return device;
 }
 
-std::vector<std::string> metrics_of(const ConfigValue* value) {
+bool keeps_logits(const ConfigValue* value) {
+  if (value == nullptr) return false;
+  if (text_of(*value, "keep") != "logits")
+    config_error(value->where, fmt::format("keep = {}: \"logits\" is expected, or nothing", value->shown()));
+  return true;
+}
+
+std::vector<std::string> metrics_of(const ConfigValue* value, bool keep_logits) {
   std::vector<std::string> metrics;
   if (value == nullptr) {
     for (const char* name : {"accuracy", "robust_accuracy", "nll", "brier", "ece"}) {
@@ -114,11 +121,14 @@ std::vector<std::string> metrics_of(const ConfigValue* value) {
   }
   for (const ConfigValue& element : list_of(*value, "metrics", "names")) {
     const std::string name = text_of(element, "metrics");
-    if (Registry<OutputMetric>::find(name) != nullptr)
-      config_error(element.where, fmt::format("metric '{}' needs the probabilities of all classes, which a sweep does "
-                                              "not keep; `assay score` has it, for saved logits",
+    const OutputMetric* output = Registry<OutputMetric>::find(name);
+    if (output != nullptr && output->nonconformity != nullptr)
+      config_error(element.where, fmt::format("metric '{}' is fitted on a held-out split: `assay score` has it", name));
+    if (output != nullptr && !keep_logits)
+      config_error(element.where, fmt::format("metric '{}' needs the probabilities of all classes: write keep = "
+                                              "\"logits\" (4 bytes a class, sample and cell)",
                                               name));
-    if (Registry<Metric>::find(name) == nullptr) {
+    if (output == nullptr && Registry<Metric>::find(name) == nullptr) {
       config_error(element.where, fmt::format("unknown metric '{}'; {}", shortened(name),
                                               did_you_mean(name, keys(Registry<Metric>::all()))));
     }
@@ -442,8 +452,9 @@ class PerturbationReader {
 
 Sweep read_sweep(const std::filesystem::path& file) {
   const ConfigValue root = read_config(file);
-  check_keys(root, "the sweep",
-             {"seed", "batch", "unit_size", "device", "metrics", "data", "model", "attack", "corruption", "baseline"});
+  check_keys(
+      root, "the sweep",
+      {"seed", "batch", "unit_size", "device", "metrics", "keep", "data", "model", "attack", "corruption", "baseline"});
   Sweep sweep;
   sweep.base = file.has_parent_path() ? file.parent_path() : ".";
   if (const ConfigValue* seed = root.find("seed"))
@@ -459,7 +470,8 @@ Sweep read_sweep(const std::filesystem::path& file) {
     }
   }
   if (const ConfigValue* device = root.find("device")) sweep.device = device_of(*device);
-  sweep.metrics = metrics_of(root.find("metrics"));
+  sweep.keep_logits = keeps_logits(root.find("keep"));
+  sweep.metrics = metrics_of(root.find("metrics"), sweep.keep_logits);
   const ConfigValue* data = root.find("data");
   if (data == nullptr) config_error(root.where, "missing [data] with its source");
   read_data(*data, sweep);
@@ -468,6 +480,13 @@ Sweep read_sweep(const std::filesystem::path& file) {
   PerturbationReader perturbations(sweep.perturbations);
   perturbations.read(root, Perturbation::Kind::attack);
   perturbations.read(root, Perturbation::Kind::corruption);
+  if (sweep.keep_logits)
+    for (const Perturbation& one : sweep.perturbations)
+      if (one.curve.size() > 1)
+        config_error(root.find("keep")->where,
+                     fmt::format("keep = \"logits\" and {} as a curve, which keeps no point of each radius; write mode "
+                                 "= \"separate\" there",
+                                 one.name));
   return sweep;
 }
 

@@ -3,11 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "assay/core/error.hpp"
 #include "assay/rank.hpp"
+#include "core/probabilities.hpp"
+#include "data/npy.hpp"
 #include "engine/corruption_errors.hpp"
 #include "engine/make_attacks.hpp"
+#include "engine/scores.hpp"
 
 namespace assay {
 namespace {
@@ -37,6 +42,50 @@ Witnesses witnesses_of(const Plan& plan, const Unit& unit, const DataSet& data, 
   return w;
 }
 
+constexpr const char* kLabels = "labels.npy";  // of a store that keeps logits
+
+/// The metrics of all classes of a cell, from what is kept of its units.
+void measure_outputs(const Plan& plan, const Store& store, int cell, const std::vector<std::uint16_t>& labels,
+                     std::span<const ChosenMetric> metrics, CellResult& result) {
+  std::optional<Scores> scores;
+  std::vector<SampleRow> failed;
+  std::vector<std::uint16_t> failed_labels;
+  const std::vector<double> no_thresholds(metrics.size());
+  for (const Unit& unit : plan.units) {
+    if (unit.cell != cell) continue;
+    const auto record = store.read(unit);
+    if (!record) {
+      failed.resize(failed.size() + static_cast<std::size_t>(unit.hi - unit.lo),
+                    {0xFFFF, SampleRow::undecided, 0.f, 0.f, 0.f});
+      failed_labels.insert(failed_labels.end(), labels.begin() + unit.lo, labels.begin() + unit.hi);
+      continue;
+    }
+    const auto logits = store.logits(unit);
+    if (!logits)
+      throw Error(ExitCode::merge_incomplete,
+                  fmt::format("the logits of {}, images {} to {}, are missing in '{}'",
+                              plan.describe(plan.cells[static_cast<std::size_t>(cell)]), unit.lo, unit.hi - 1,
+                              store.root().string()),
+                  "run the sweep again with keep = \"logits\"");
+    if (!scores) scores.emplace(metrics, logits->classes, no_thresholds);
+    std::vector<float> probabilities(logits->values.size());
+    probabilities_of(unit.hi - unit.lo, logits->classes, logits->values.data(), record->rows.data(),
+                     probabilities.data());
+    scores->add(
+        {unit.hi - unit.lo, logits->classes, probabilities.data(), labels.data() + unit.lo, record->rows.data()});
+  }
+  if (!scores) {
+    for (const ChosenMetric& chosen : metrics)
+      result.metrics[chosen.name] = {std::nan(""), std::nan(""), std::nan(""),
+                                     std::nan(""), {},           "no unit was computed"};
+    return;
+  }
+  // No probability is read of what is undecided.
+  scores->add({std::ssize(failed), scores->classes(), nullptr, failed_labels.data(), failed.data()});
+  const std::vector<Estimate> estimates = scores->finish();
+  for (std::size_t m = 0; m < metrics.size(); ++m) result.metrics[metrics[m].name] = estimates[m];
+}
+
 }  // namespace
 
 RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, const std::vector<int>& jobs,
@@ -62,7 +111,8 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
       const bool saved = !witnesses ||
                          plan.kind(plan.cells[static_cast<std::size_t>(unit_at(unit).cell)]) != CellKind::attacked ||
                          store.has_witnesses(unit_at(unit));
-      if (saved && store.read(unit_at(unit)))
+      const bool kept = !plan.keep_logits || store.logits(unit_at(unit));
+      if (saved && kept && store.read(unit_at(unit)))
         ++summary.reused;
       else
         missing.push_back(unit);
@@ -91,7 +141,10 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         check_classes(plan.perturbations[static_cast<std::size_t>(p)], model->classes(),
                       "model '" + plan.models[static_cast<std::size_t>(model_of(unit))].name + "'");
     }
-  Evaluator evaluator(exec, data, plan.batch, plan.seed, stop);
+  Evaluator evaluator(exec, data, plan.batch, plan.seed, stop, plan.keep_logits);
+  if (plan.keep_logits)
+    store.write(kLabels, npy_bytes("<u2", {plan.n}, data.labels.data(),
+                                   static_cast<std::size_t>(plan.n) * sizeof(data.labels[0])));
   try {
     for (const Todo& t : todo) {
       const Unit& range = unit_at(t.missing.front());
@@ -125,6 +178,7 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         if (result.error.empty()) {
           if (witnesses && perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack)
             store.save_witnesses(unit, witnesses_of(plan, unit, data, result, exported, asked.front()->classes()));
+          if (plan.keep_logits) store.save_logits(unit, std::ssize(result.logits) / (unit.hi - unit.lo), result.logits);
           store.commit(plan, unit, result);
           ++summary.computed;
           ++done;
@@ -161,8 +215,13 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   Results results;
   results.source = plan.source;
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
-  const bool ranked = std::ranges::any_of(
-      plan.metrics, [](const std::string& name) { return Registry<Metric>::find(name)->rank != nullptr; });
+  const bool ranked = std::ranges::any_of(plan.metrics, [](const std::string& name) {
+    const Metric* metric = Registry<Metric>::find(name);
+    return metric != nullptr && metric->rank != nullptr;
+  });
+  std::vector<ChosenMetric> outputs;
+  for (const std::string& name : plan.metrics)
+    if (const OutputMetric* output = Registry<OutputMetric>::find(name)) outputs.push_back({name, nullptr, output});
   std::vector<ByConfidence> order(plan.cells.size());
   for (const Cell& cell : plan.cells) {
     CellResult result;
@@ -201,16 +260,16 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     cell.passes += record->passes;
     cell.evaluated += record->evaluated;
     for (const std::string& name : plan.metrics) {
-      const Metric& metric = *Registry<Metric>::find(name);
-      if (!metric.applies(cell.kind) || metric.rank != nullptr) continue;
+      const Metric* metric = Registry<Metric>::find(name);
+      if (metric == nullptr || !metric->applies(cell.kind) || metric->rank != nullptr) continue;
       auto& total = states[at][name];
-      total.resize(static_cast<std::size_t>(metric.words));
+      total.resize(static_cast<std::size_t>(metric->words));
       auto found = record->states.find(name);
-      std::vector<std::uint64_t> own(static_cast<std::size_t>(metric.words));
+      std::vector<std::uint64_t> own(static_cast<std::size_t>(metric->words));
       if (found != record->states.end() && found->second.size() == own.size())
         own = found->second;
       else  // a unit from before this metric existed
-        metric.reduce(Exec{}, record->rows.data(), static_cast<std::int64_t>(record->rows.size()), own.data());
+        metric->reduce(Exec{}, record->rows.data(), static_cast<std::int64_t>(record->rows.size()), own.data());
       for (std::size_t w = 0; w < own.size(); ++w) total[w] += own[w];
     }
   }
@@ -219,15 +278,23 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
                 fmt::format("{} of {} units are missing in '{}' (the first: {})", status.missing(), status.units,
                             store.root().string(), missing),
                 "run the sweep again, or its other shards, then `assay merge " + store.root().string() + "`");
+  std::vector<std::uint16_t> labels;
+  if (!outputs.empty()) {
+    labels = read_labels(store.root() / kLabels);
+    if (std::ssize(labels) != plan.n)
+      throw Error(ExitCode::input, fmt::format("'{}' has {} labels, expected {}", (store.root() / kLabels).string(),
+                                               labels.size(), plan.n));
+  }
   for (std::size_t c = 0; c < results.cells.size(); ++c) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
     const Ranking ranking = order[c].ranking();
     for (const std::string& name : plan.metrics) {
-      const Metric& metric = *Registry<Metric>::find(name);
-      if (!metric.applies(cell.kind)) continue;
-      cell.metrics[name] = metric.rank != nullptr ? metric.rank(ranking) : metric.finish(states[c].at(name).data());
+      const Metric* metric = Registry<Metric>::find(name);
+      if (metric == nullptr || !metric->applies(cell.kind)) continue;
+      cell.metrics[name] = metric->rank != nullptr ? metric->rank(ranking) : metric->finish(states[c].at(name).data());
     }
+    if (!outputs.empty()) measure_outputs(plan, store, static_cast<int>(c), labels, outputs, cell);
   }
   results.corruption_errors = corruption_errors(results.cells, plan.baseline);
   return results;

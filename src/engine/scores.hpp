@@ -29,6 +29,7 @@ class Scores {
   void add(const Outputs& outputs);
   /// A metric each.
   std::vector<Estimate> finish();
+  int classes() const { return classes_; }
   std::int64_t n() const { return n_; }
   std::int64_t undecided() const { return undecided_; }
 

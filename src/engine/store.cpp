@@ -159,7 +159,8 @@ void Store::claim(const Plan& plan) const {
                     plan.id.substr(0, 12) + "; they differ in " + differs + ")",
                 "choose another --out, or remove that folder to start afresh");
   }
-  if (!there || there->metrics != plan.metrics || there->baseline != plan.baseline)
+  if (!there || there->metrics != plan.metrics || there->keep_logits != plan.keep_logits ||
+      there->baseline != plan.baseline)
     write("plan.json", to_json(plan).dump(1) + "\n");
 }
 
@@ -222,6 +223,34 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
   replace_file(unit_path(unit, ".npy"), rows);
   replace_file(path, content.dump() + "\n");
   forget_failure(unit);
+}
+
+void Store::save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits) const {
+  const std::string file = npy_bytes("<f4", {unit.hi - unit.lo, classes}, logits.data(), logits.size() * sizeof(float));
+  const json payload = {{"key", unit.key}, {"classes", classes}, {"sha256", sha256(file)}};
+  replace_file(unit_path(unit, ".npy", "logits"), file);
+  replace_file(unit_path(unit, ".json", "logits"),
+               json{{"payload", payload}, {"sha256", sha256(payload.dump())}}.dump() + "\n");
+}
+
+std::optional<KeptLogits> Store::logits(const Unit& unit) const {
+  const auto text = read_if_there(unit_path(unit, ".json", "logits"));
+  if (!text) return std::nullopt;
+  const json content = parse(*text);
+  try {
+    const json& payload = content.at("payload");
+    if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
+    const auto file = read_if_there(unit_path(unit, ".npy", "logits"));
+    if (!file || payload.at("sha256") != sha256(*file)) return std::nullopt;
+    KeptLogits kept{payload.at("classes").get<int>(), {}};
+    const std::string header = npy_header("<f4", {unit.hi - unit.lo, kept.classes});
+    kept.values.resize(static_cast<std::size_t>((unit.hi - unit.lo) * kept.classes));
+    if (file->size() != header.size() + kept.values.size() * sizeof(float)) return std::nullopt;
+    std::memcpy(kept.values.data(), file->data() + header.size(), kept.values.size() * sizeof(float));
+    return kept;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
 }
 
 void Store::save_witnesses(const Unit& unit, const Witnesses& witnesses) const {

@@ -18,6 +18,12 @@ struct UnitRecord {
   std::map<std::string, std::vector<std::uint64_t>> states;
 };
 
+/// What a model said of a unit's samples: at their last points, of undecided ones anything.
+struct KeptLogits {
+  int classes = 0;
+  std::vector<float> values;  ///< samples x classes
+};
+
 /// The output folder: plan.json, units/ab/<key>.json (the commit record) with <key>.npy beside it, failures/<key>.json.
 /// Everything is written to a temporary file in the same folder, synced and renamed, so a file is whole or absent.
 /// Any number of processes may share one. Every method that writes throws assay::Error (exit 73) when it can't.
@@ -37,6 +43,11 @@ class Store {
   std::optional<UnitRecord> read(const Unit& unit) const;
   /// Commits a unit. An intact one that is there already stays; if it differs, throws assay::Error (exit 70).
   void commit(const Plan& plan, const Unit& unit, const UnitResult& result) const;
+
+  /// logits/ab/<key>.npy, float32, with <key>.json beside it.
+  void save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits) const;
+  /// If they are there, whole and intact.
+  std::optional<KeptLogits> logits(const Unit& unit) const;
 
   /// The points that fooled a model, witnesses/ab/<key>.json with <key>.npy beside it.
   void save_witnesses(const Unit& unit, const Witnesses& witnesses) const;

@@ -108,6 +108,8 @@ std::string render(const Results& results) {
   out += "\nThe columns:\n";
   const bool targeted = std::ranges::any_of(results.cells, &CellResult::targeted);
   for (const std::string& name : columns) {
+    if (const OutputMetric* output = Registry<OutputMetric>::find(name))
+      out += fmt::format("  {:<{}}  {}\n", name, longest, output->definition);
     const Metric* metric = Registry<Metric>::find(name);
     if (metric == nullptr) continue;
     out += fmt::format("  {:<{}}  {}\n", name, longest, metric->definition);

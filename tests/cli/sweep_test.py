@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 from program import NORMALISED, ROBUST, ROOT, SECONDS, STANDARD, Case
-from program import attack, corruption, fetched, identity, model, npy, run, start, sweep, units, write
+from program import attack, corruption, fetched, identity, model, npy, read_npy, run, start, sweep, units, write
 
 METRICS = ["accuracy", "top5_accuracy", "robust_accuracy", "robust_accuracy_final", "nll", "brier", "ece"]
 MODELS = model(STANDARD, NORMALISED) + model(ROBUST, 'name = "held"\n' + NORMALISED)
@@ -231,6 +231,31 @@ class Results(Whole):
         self.done("run", self.config, "--out", self.dir / "out")
         self.assertEqual(digests(self.dir / "out"), digests(self.whole))
 
+    def test_kept_logits_score_as_the_sweep_does(self) -> None:
+        metrics = ["accuracy", "nll", "balanced_accuracy", "ece_classwise"]
+        top = f'metrics = {json.dumps(metrics)}\nkeep = "logits"'
+        text = sweep(attack("pgd_linf", "epsilon = 0.1\nsteps = 3"), corruption("contrast", 3), top=top)
+        config, out = self.write_sweep(text), self.dir / "kept"
+        self.done("run", config, "--out", out)
+        results = (out / "results.json").read_bytes()
+        plan, cells = json.loads((out / "plan.json").read_text()), json.loads(results)["cells"]
+        for number, cell in enumerate(cells):
+            values = []
+            for unit in plan["units"]:
+                if unit["cell"] == number:
+                    values += read_npy(out / "logits" / unit["key"][:2] / f"{unit['key']}.npy")[2]
+            logits = write(self.dir / "logits.npy", npy("<f4", (32, 10), values))
+            words = [word for metric in metrics for word in ("--metric", metric)]
+            scored = self.json("score", "--logits", logits, "--labels", out / "labels.npy", *words)["metrics"]
+            for metric in metrics:
+                self.assertAlmostEqual(scored[metric]["value"], cell["metrics"][metric]["value"], delta=1e-6, msg=metric)
+        # One file lost: its unit is computed again, to the same bytes.
+        lost = plan["units"][0]["key"]
+        (out / "logits" / lost[:2] / f"{lost}.npy").unlink()
+        self.assertIn("the logits of", run("merge", out).stderr)
+        self.assertIn("1 computed", self.done("run", config, "--out", out).stderr)
+        self.assertEqual((out / "results.json").read_bytes(), results)
+
     def test_the_same_sweep_as_json_and_from_another_folder_gives_the_same_bytes(self) -> None:
         document = {
             "batch": 16,
@@ -396,7 +421,7 @@ class Listing(Case):
     def test_list_prints_every_registered_thing_and_parameter(self) -> None:
         entries, text = self.json("list"), self.done("list").stdout
         headings = [line for line in text.splitlines() if line and not line.startswith(" ")]
-        self.assertEqual(headings, ["attacks", "corruptions", "losses", "metrics", "sources", "sinks"])
+        self.assertEqual(headings, ["attacks", "corruptions", "losses", "metrics", "scalings", "sources", "sinks"])
         for entry in entries:
             self.assertRegex(text, rf"(?m)^  {entry['name']} ")
             for parameter in entry["params"]:

@@ -296,6 +296,18 @@ TEST_F(ReadSweep, AnUnknownMetricGetsTheNearestOne) {
 TEST_F(ReadSweep, AMetricListedTwiceIsRefused) {
   EXPECT_USAGE(with("metrics = ['toy_metric', 'toy_metric']"), HasSubstr("metric 'toy_metric' is listed twice"));
 }
+TEST_F(ReadSweep, MetricsOfAllClassesNeedLogitsThatAreKept) {
+  const Sweep sweep = with("keep = 'logits'\nmetrics = ['ece_classwise', 'toy_metric']");
+  EXPECT_TRUE(sweep.keep_logits);
+  EXPECT_THAT(sweep.metrics, ElementsAre("ece_classwise", "toy_metric"));
+  EXPECT_FALSE(with("").keep_logits);
+  EXPECT_USAGE(with("metrics = ['ece_classwise']"),
+               HasSubstr("'ece_classwise' needs the probabilities of all classes: write keep = \"logits\""));
+  EXPECT_USAGE(with("keep = 'logits'\nmetrics = ['conformal_aps']"), HasSubstr("fitted on a held-out split"));
+  EXPECT_USAGE(with("keep = 'logits'", "[[attack]]\nname = 'pgd_linf'\nepsilon = [0.1, 0.2]\nmode = 'exact'\n"),
+               HasSubstr("pgd_linf as a curve, which keeps no point of each radius"));
+  EXPECT_USAGE(with("keep = 'points'"), HasSubstr("keep = \"points\": \"logits\" is expected"));
+}
 TEST_F(ReadSweep, AnEmptyMetricListIsRefused) {
   EXPECT_USAGE(with("metrics = []"), HasSubstr("metrics is an empty list"));
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "engine/toy_sweep.hpp"
@@ -211,6 +212,71 @@ TEST_F(RunTest, CompletesACurveOfWhichSomeRadiiAreCommitted) {
   EXPECT_EQ(again.reused, 1);
   EXPECT_EQ(again.computed, static_cast<int>(plan.units.size()) - 1);
   EXPECT_EQ(merged(torn), merged(store("whole")));
+}
+
+TEST_F(RunTest, KeepsWhatTheModelSaysOfThePointsThatRowsTellOf) {
+  run(store("rows"), all_jobs());
+  const std::string without = merged(store("rows"));
+  plan.keep_logits = true;
+  run(store("kept"), all_jobs());
+  EXPECT_EQ(merged(store("kept")), without) << "passes that keep logits are not the attack's";
+  for (const Unit& unit : plan.units) {
+    const KeptLogits kept = store("kept").logits(unit).value();
+    const auto rows = store("kept").read(unit).value().rows;
+    ASSERT_EQ(kept.classes, 3);
+    ASSERT_EQ(kept.values.size(), 3 * rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto z = kept.values.begin() + static_cast<std::ptrdiff_t>(3 * i);
+      EXPECT_EQ(std::max_element(z, z + 3) - z, rows[i].prediction) << plan.describe(plan.cells[0]) << " " << i;
+    }
+  }
+}
+
+TEST_F(RunTest, MeasuresAllClassesFromKeptLogits) {
+  plan.keep_logits = true;
+  plan.metrics = {"accuracy", "balanced_accuracy", "ece_classwise"};
+  run(store("one"), all_jobs());
+  const std::string expected = merged(store("one"));
+  for (int shard = 2; shard >= 0; --shard) run(store("parts"), shard_jobs(plan, shard, 3));
+  EXPECT_EQ(merged(store("parts")), expected);
+  PlanStatus status;
+  for (const CellResult& cell : merge_units(plan, store("one"), status).cells) {
+    const std::vector<double>& confusion = cell.metrics.at("balanced_accuracy").curves.at("confusion");
+    ASSERT_EQ(confusion.size(), 12u);
+    EXPECT_EQ(std::accumulate(confusion.begin(), confusion.end(), 0.0), 100);
+    EXPECT_EQ(confusion[0] + confusion[5] + confusion[10], 100 * cell.metrics.at("accuracy").value);
+    EXPECT_GT(cell.metrics.at("ece_classwise").value, 0);
+  }
+}
+
+TEST_F(RunTest, ComputesAgainWhatHasNoLogits) {
+  run(store("out"), all_jobs());
+  plan.keep_logits = true;
+  plan.metrics = {"balanced_accuracy"};
+  EXPECT_ERROR(merged(store("out")), ExitCode::input, testing::HasSubstr("labels.npy"));
+  EXPECT_EQ(run(store("out"), all_jobs()).reused, 0);
+  const std::string expected = merged(store("out"));
+  const Unit& unit = plan.units[3];
+  const auto file = store("out").root() / "logits" / unit.key.substr(0, 2) / (unit.key + ".npy");
+  for (const bool torn : {false, true}) {
+    if (torn)
+      std::filesystem::resize_file(file, 100);
+    else
+      std::filesystem::remove(file);
+    EXPECT_ERROR(merged(store("out")), ExitCode::merge_incomplete, testing::HasSubstr("the logits of"));
+    EXPECT_EQ(run(store("out"), all_jobs()).computed, 1);
+    EXPECT_EQ(merged(store("out")), expected);
+  }
+}
+
+TEST_F(RunTest, CountsAFailedUnitAsUndecidedInMetricsOfAllClasses) {
+  plan.keep_logits = true;
+  plan.metrics = {"balanced_accuracy"};
+  run(store("out"), all_jobs(), 2);
+  PlanStatus status;
+  const CellResult clean = merge_units(plan, store("out"), status).cells.front();
+  const std::vector<double>& confusion = clean.metrics.at("balanced_accuracy").curves.at("confusion");
+  EXPECT_EQ(confusion[3] + confusion[7] + confusion[11], 32);
 }
 
 TEST_F(RunTest, CountsAFailedUnitAsUndecidedAndGoesOn) {
