@@ -111,7 +111,7 @@ ExitCode list(const Options& options) {
 
 Verb add_list(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("list", "Attacks, corruptions, losses, metrics, sources and sinks");
+  CLI::App* verb = app.add_subcommand("list", "Attacks, corruptions, losses, metrics, scalings, sources and sinks");
   verb->add_option("kind", options->kind, "only this kind");
   verb->add_flag("--json", options->json, "print JSON");
   return {verb, [options] { return list(*options); }};

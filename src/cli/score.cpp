@@ -5,7 +5,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "assay/scaling.hpp"
 #include "assay/statistics.hpp"
@@ -150,7 +150,7 @@ class Pass {
       throw Error(ExitCode::usage,
                   fmt::format("{} groups of these metrics take {:.1f} GB, expected at most 1", groups.ids.size(),
                               8e-9 * static_cast<double>(words) * static_cast<double>(groups.ids.size())),
-                  "ask for fewer metrics at once");
+                  "ask for fewer groups, or for fewer metrics at once");
     for (std::size_t g = 0; g < groups.ids.size(); ++g) by_group_.emplace_back(metrics, classes, thresholds);
   }
 
@@ -236,21 +236,25 @@ std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled&
   return thresholds;
 }
 
-/// Finds out whether samples were fitted on.
+/// Finds out whether samples were fitted on: rows, with their labels, that occur once in both files. Those of a model
+/// of few answers occur more often, and tell nothing.
 class Overlap {
  public:
   void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
-    each_hash(saved, first, n, labels, [&](std::size_t hash) { seen_.insert(hash); });
+    each_hash(saved, first, n, labels, [&](std::size_t hash) { ++seen_[hash].fitted; });
   }
   void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
     if (seen_.empty()) return;
-    each_hash(saved, first, n, labels, [&](std::size_t hash) { both_ += seen_.contains(hash) ? 1 : 0; });
+    each_hash(saved, first, n, labels, [&](std::size_t hash) {
+      if (const auto found = seen_.find(hash); found != seen_.end()) ++found->second.tested;
+    });
   }
-  /// Two models' constant answers, and images that a data set has twice, are no overlap: hence a tenth.
   void check(const SavedOutputs& tested, const SavedOutputs& held_out) const {
-    if (10 * both_ > std::min(tested.n(), held_out.n()))
+    const std::int64_t both = std::ranges::count_if(
+        seen_, [](const auto& entry) { return entry.second.fitted == 1 && entry.second.tested == 1; });
+    if (2 * both > std::min(tested.n(), held_out.n()))
       throw Error(ExitCode::input,
-                  fmt::format("{} of {} rows of '{}' are in '{}' too, with their labels", both_, tested.n(),
+                  fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, tested.n(),
                               tested.file(), held_out.file()),
                   "fit on samples that are not scored");
   }
@@ -266,12 +270,16 @@ class Overlap {
       values += bytes;
     }
   }
-  std::unordered_set<std::size_t> seen_;
-  std::int64_t both_ = 0;
+  struct Times {
+    std::uint32_t fitted = 0, tested = 0;
+  };
+  std::unordered_map<std::size_t, Times> seen_;
 };
 
 std::unique_ptr<SavedOutputs> held_out_of(const Options& options, const SavedOutputs& saved,
                                           std::span<const ChosenMetric> metrics) {
+  if (!saved.logits() && !options.scalings.empty())
+    throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
   const std::string& file = saved.logits() ? options.fit_logits : options.fit_probabilities;
   const std::string option = saved.logits() ? "--fit-logits" : "--fit-probs";
   if (!(saved.logits() ? options.fit_probabilities : options.fit_logits).empty())
@@ -294,8 +302,6 @@ std::unique_ptr<SavedOutputs> held_out_of(const Options& options, const SavedOut
                   fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", chosen.name,
                               options.scalings[0]),
                   "ask for them apart: sets cover what they promise only by labels that nothing was fitted on");
-  if (!saved.logits() && !options.scalings.empty())
-    throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
   auto held_out = std::make_unique<SavedOutputs>(file, options.fit_labels, saved.logits(), options.dtype == "bf16");
   if (held_out->classes() != saved.classes())
     throw Error(ExitCode::input, fmt::format("'{}' has {} classes, expected {} as '{}' has", file, held_out->classes(),
@@ -335,10 +341,8 @@ nlohmann::json report_of_groups(std::span<const ChosenMetric> metrics, Pass& pas
     for (std::size_t g = 0; g < estimates.size(); ++g) {
       const Estimate& estimate = estimates[g][m];
       values.push_back(number(estimate.value));
-      if (std::isnan(estimate.value)) {
-        undefined[std::to_string(groups.ids[g])] = estimate.undefined;
-        continue;
-      }
+      if (!estimate.undefined.empty()) undefined[std::to_string(groups.ids[g])] = estimate.undefined;
+      if (std::isnan(estimate.value)) continue;
       if (worst == estimates.size() || sign * estimate.value < sign * estimates[worst][m].value) worst = g;
       if (best == estimates.size() || sign * estimate.value > sign * estimates[best][m].value) best = g;
     }
@@ -434,7 +438,8 @@ ExitCode score(const Options& options) {
     }
   }
   if (const std::int64_t undecided = passes[0].all().undecided(); undecided > 0)
-    fmt::print(stderr, "warning: {} rows are undecided: their logits are not finite\n", undecided);
+    fmt::print(stderr, "warning: {} rows are undecided: {}\n", undecided,
+               from_logits ? "their logits are not finite" : "a probability is above 1");
   return ExitCode::done;
 }
 

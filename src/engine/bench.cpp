@@ -6,8 +6,10 @@
 #include "assay/attack.hpp"
 #include "assay/core/buffer.hpp"
 #include "assay/loss.hpp"
+#include "assay/output_metric.hpp"
 #include "assay/rank.hpp"
 #include "assay/sweep.hpp"
+#include "core/probabilities.hpp"
 #include "core/rows.hpp"
 #include "core/transfer.hpp"
 #include "engine/loaded_corruption.hpp"
@@ -161,6 +163,26 @@ struct Bench {
     }
   }
 
+  /// On the host, where outputs are.
+  void output_metrics(std::int64_t samples, int classes) const {
+    const std::string shape = std::to_string(samples) + "x" + std::to_string(classes);
+    const std::int64_t size = samples * classes;
+    for (const auto& [name, metric] : Registry<OutputMetric>::all()) {
+      if (!wanted("metric", name, shape)) continue;
+      const auto logits = filled<float>(Exec{}, size, [](std::uint32_t bits) { return 20 * unit(bits) - 10; });
+      const auto label = filled<std::uint16_t>(Exec{}, samples, [&](std::uint32_t bits) {
+        return static_cast<std::uint16_t>(bits % static_cast<std::uint32_t>(classes));
+      });
+      const Buffer<SampleRow> rows(Exec{}, samples);
+      const Buffer<float> probabilities(Exec{}, size);
+      score_logits({}, samples, classes, logits.data(), label.data(), nullptr, rows.data());
+      probabilities_of(samples, classes, logits.data(), rows.data(), probabilities.data());
+      std::vector<std::uint64_t> state(static_cast<std::size_t>(metric.words(classes)));
+      const Outputs outputs{samples, classes, probabilities.data(), label.data(), rows.data()};
+      time("metric", name, shape, 4 * size + 18 * samples, [&](int) { metric.reduce(outputs, 0.9, state.data()); });
+    }
+  }
+
   bool wanted(const std::string& kind, const std::string& name, const std::string& shape) const {
     return (kind + " " + name + " " + shape).find(options.filter) != std::string::npos;
   }
@@ -208,7 +230,10 @@ void bench_kernels(const Exec& exec, const BenchOptions& options, const std::fun
   const Bench bench{exec, options, each};
   for (const auto& [n, c, h, w] : options.images) bench.images(n, c, h, w);
   for (const auto& [rows, classes] : options.logits) bench.losses(rows, classes);
-  for (const std::int64_t samples : options.samples) bench.metrics(samples);
+  for (const std::int64_t samples : options.samples) {
+    bench.metrics(samples);
+    bench.output_metrics(samples, 10);
+  }
 }
 
 }  // namespace assay

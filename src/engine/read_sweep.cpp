@@ -129,8 +129,9 @@ std::vector<std::string> metrics_of(const ConfigValue* value, bool keep_logits) 
                                               "\"logits\" (4 bytes a class, sample and cell)",
                                               name));
     if (output == nullptr && Registry<Metric>::find(name) == nullptr) {
-      config_error(element.where, fmt::format("unknown metric '{}'; {}", shortened(name),
-                                              did_you_mean(name, keys(Registry<Metric>::all()))));
+      std::vector<std::string> known = keys(Registry<Metric>::all());
+      for (const auto& [key, entry] : Registry<OutputMetric>::all()) known.push_back(key);
+      config_error(element.where, fmt::format("unknown metric '{}'; {}", shortened(name), did_you_mean(name, known)));
     }
     if (std::ranges::find(metrics, name) != metrics.end()) {
       config_error(element.where, fmt::format("metric '{}' is listed twice", name));
@@ -482,7 +483,7 @@ Sweep read_sweep(const std::filesystem::path& file) {
   perturbations.read(root, Perturbation::Kind::corruption);
   if (sweep.keep_logits)
     for (const Perturbation& one : sweep.perturbations)
-      if (one.curve.size() > 1)
+      if (!one.curve.empty())
         config_error(root.find("keep")->where,
                      fmt::format("keep = \"logits\" and {} as a curve, which keeps no point of each radius; write mode "
                                  "= \"separate\" there",

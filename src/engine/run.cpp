@@ -67,6 +67,11 @@ void measure_outputs(const Plan& plan, const Store& store, int cell, const std::
                               plan.describe(plan.cells[static_cast<std::size_t>(cell)]), unit.lo, unit.hi - 1,
                               store.root().string()),
                   "run the sweep again with keep = \"logits\"");
+    if (!logits->are_of(std::span(labels).subspan(static_cast<std::size_t>(unit.lo), record->rows.size())))
+      throw Error(ExitCode::input,
+                  fmt::format("'{}' has other labels than the sweep had for images {} to {}",
+                              (store.root() / kLabels).string(), unit.lo, unit.hi - 1),
+                  "run the sweep again, which writes it anew");
     if (!scores) scores.emplace(metrics, logits->classes, no_thresholds);
     std::vector<float> probabilities(logits->values.size());
     probabilities_of(unit.hi - unit.lo, logits->classes, logits->values.data(), record->rows.data(),
@@ -129,6 +134,9 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
     observer.progress(done, summary.planned, summary.reused, images, missing_cost > 0 ? done_cost / missing_cost : 1.0);
   };
   report();
+  if (plan.keep_logits)
+    store.write(kLabels, npy_bytes("<u2", {plan.n}, data.labels.data(),
+                                   static_cast<std::size_t>(plan.n) * sizeof(data.labels[0])));
   if (todo.empty()) return summary;
 
   std::vector<std::unique_ptr<Model>> models(plan.models.size());
@@ -137,14 +145,14 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
       auto& model = models[static_cast<std::size_t>(model_of(unit))];
       if (model == nullptr && !stop) model = load(model_of(unit));
       const int p = t.job->perturbation;
+      for (const std::string& name : plan.metrics)
+        if (const OutputMetric* output = Registry<OutputMetric>::find(name); output != nullptr && model != nullptr)
+          output->words(model->classes());  // throws where that is too many
       if (model != nullptr && p >= 0)
         check_classes(plan.perturbations[static_cast<std::size_t>(p)], model->classes(),
                       "model '" + plan.models[static_cast<std::size_t>(model_of(unit))].name + "'");
     }
   Evaluator evaluator(exec, data, plan.batch, plan.seed, stop, plan.keep_logits);
-  if (plan.keep_logits)
-    store.write(kLabels, npy_bytes("<u2", {plan.n}, data.labels.data(),
-                                   static_cast<std::size_t>(plan.n) * sizeof(data.labels[0])));
   try {
     for (const Todo& t : todo) {
       const Unit& range = unit_at(t.missing.front());
@@ -178,8 +186,10 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
         if (result.error.empty()) {
           if (witnesses && perturbation != nullptr && perturbation->kind == Perturbation::Kind::attack)
             store.save_witnesses(unit, witnesses_of(plan, unit, data, result, exported, asked.front()->classes()));
-          if (plan.keep_logits) store.save_logits(unit, std::ssize(result.logits) / (unit.hi - unit.lo), result.logits);
           store.commit(plan, unit, result);
+          if (plan.keep_logits)
+            store.save_logits(unit, std::ssize(result.logits) / (unit.hi - unit.lo), result.logits,
+                              std::span(data.labels).subspan(static_cast<std::size_t>(unit.lo), result.rows.size()));
           ++summary.computed;
           ++done;
           images += unit.hi - unit.lo;
@@ -203,7 +213,8 @@ PlanStatus plan_status(const Plan& plan, const Store& store) {
   PlanStatus status;
   status.units = static_cast<int>(plan.units.size());
   for (const Unit& unit : plan.units) {
-    if (store.read(unit))
+    const bool kept = !plan.keep_logits || store.logits(unit);
+    if (kept && store.read(unit))
       ++status.done;
     else if (store.failure(unit))
       ++status.failed;

@@ -94,6 +94,11 @@ void make_folder(const fs::path& folder) {
   if (error) cannot_write(folder, error.value());
 }
 
+/// What save_logits writes of labels.
+std::string digest_of(std::span<const std::uint16_t> labels) {
+  return sha256(std::string(reinterpret_cast<const char*>(labels.data()), labels.size_bytes()));
+}
+
 std::string columns(const std::vector<SampleRow>& rows) {
   return npy_bytes(kColumns, {static_cast<std::int64_t>(rows.size())}, rows.data(), rows.size() * sizeof(SampleRow));
 }
@@ -104,6 +109,17 @@ json passes_json(const Passes& passes) {
 
 json parse(const std::string& text) {
   return json::parse(text, nullptr, false);
+}
+
+/// Whether two payloads tell of one computation. Of metrics that only one of them knows nothing is compared: the rows
+/// are the same.
+bool same(json a, json b) {
+  const json states_a = std::move(a["states"]), states_b = std::move(b["states"]);
+  a.erase("states");
+  b.erase("states");
+  for (const auto& [name, state] : states_a.items())
+    if (states_b.contains(name) && states_b.at(name) != state) return false;
+  return a == b;
 }
 
 }  // namespace
@@ -207,7 +223,7 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
                         {"columns_sha256", sha256(rows)}};
   const fs::path path = unit_path(unit, ".json");
   if (read(unit)) {
-    if (parse(*read_if_there(path)).at("payload") == payload) return;
+    if (same(parse(*read_if_there(path)).at("payload"), payload)) return;
     record_failure(plan, unit, "nondeterminism: computed twice with different results");
     throw Error(ExitCode::internal, "unit " + unit.key.substr(0, 12) + " was computed twice with different results",
                 "the model or the machine is not deterministic");
@@ -225,9 +241,11 @@ void Store::commit(const Plan& plan, const Unit& unit, const UnitResult& result)
   forget_failure(unit);
 }
 
-void Store::save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits) const {
+void Store::save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits,
+                        std::span<const std::uint16_t> labels) const {
   const std::string file = npy_bytes("<f4", {unit.hi - unit.lo, classes}, logits.data(), logits.size() * sizeof(float));
-  const json payload = {{"key", unit.key}, {"classes", classes}, {"sha256", sha256(file)}};
+  const json payload = {
+      {"key", unit.key}, {"classes", classes}, {"labels_sha256", digest_of(labels)}, {"sha256", sha256(file)}};
   replace_file(unit_path(unit, ".npy", "logits"), file);
   replace_file(unit_path(unit, ".json", "logits"),
                json{{"payload", payload}, {"sha256", sha256(payload.dump())}}.dump() + "\n");
@@ -242,7 +260,7 @@ std::optional<KeptLogits> Store::logits(const Unit& unit) const {
     if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
     const auto file = read_if_there(unit_path(unit, ".npy", "logits"));
     if (!file || payload.at("sha256") != sha256(*file)) return std::nullopt;
-    KeptLogits kept{payload.at("classes").get<int>(), {}};
+    KeptLogits kept{payload.at("classes").get<int>(), payload.at("labels_sha256").get<std::string>(), {}};
     const std::string header = npy_header("<f4", {unit.hi - unit.lo, kept.classes});
     kept.values.resize(static_cast<std::size_t>((unit.hi - unit.lo) * kept.classes));
     if (file->size() != header.size() + kept.values.size() * sizeof(float)) return std::nullopt;
@@ -251,6 +269,10 @@ std::optional<KeptLogits> Store::logits(const Unit& unit) const {
   } catch (const json::exception&) {
     return std::nullopt;
   }
+}
+
+bool KeptLogits::are_of(std::span<const std::uint16_t> labels) const {
+  return labels_sha256 == digest_of(labels);
 }
 
 void Store::save_witnesses(const Unit& unit, const Witnesses& witnesses) const {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct UnitRecord {
 /// What a model said of a unit's samples: at their last points, of undecided ones anything.
 struct KeptLogits {
   int classes = 0;
+  std::string labels_sha256;
   std::vector<float> values;  ///< samples x classes
+
+  /// Whether these were the samples' labels.
+  bool are_of(std::span<const std::uint16_t> labels) const;
 };
 
 /// The output folder: plan.json, units/ab/<key>.json (the commit record) with <key>.npy beside it, failures/<key>.json.
@@ -45,7 +50,8 @@ class Store {
   void commit(const Plan& plan, const Unit& unit, const UnitResult& result) const;
 
   /// logits/ab/<key>.npy, float32, with <key>.json beside it.
-  void save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits) const;
+  void save_logits(const Unit& unit, std::int64_t classes, const std::vector<float>& logits,
+                   std::span<const std::uint16_t> labels) const;
   /// If they are there, whole and intact.
   std::optional<KeptLogits> logits(const Unit& unit) const;
 

@@ -47,6 +47,8 @@ Parameters fit(const HeldOut& held_out) {
   label_counts(held_out);
   double lowest = kLowest, highest = kHighest;
   Slope slope = slope_at(held_out, highest);
+  if (slope.limit == 0 && slope_at(held_out, lowest).second == 0)
+    throw_no_minimum("the logits of every sample are equal, so that no temperature changes anything");
   if (slope.limit <= 0)
     throw Error(ExitCode::input,
                 fmt::format("the NLL of the held-out split has no minimum: in each of its {} samples no logit is above "

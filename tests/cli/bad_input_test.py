@@ -403,7 +403,7 @@ class Score(BadInput):
             (2, "give one of --groups", (*nll, "--groups", files["labels"], "--by-class")),
             (65, "has 3 classes, expected 2", (*sets, *split("wide", "two"))),
             (65, "is both scored and fitted on", (*sets, *split("logits"))),
-            (65, "3 of 3 rows of", (*sets, "--fit-logits", copy, "--fit-labels", files["labels"])),
+            (65, "3 of the 3 rows of", (*sets, "--fit-logits", copy, "--fit-labels", files["labels"])),
             (65, "has shape (2,), expected (3,)", (*sets, *split("fit", "two"))),
             (65, "the NLL of the held-out split has no minimum", (*nll, *split("right"), *warm)),
             (65, "held-out row 1 has a logit that is not finite", (*nll, *split("nan"), *warm)),
@@ -414,7 +414,7 @@ class Score(BadInput):
             with self.subTest(says):
                 self.refused(code, says, *saved, *words)
         self.refused(2, "scalings change logits, found probabilities", "score", "--probs", files["probs"], "--labels",
-                     files["labels"], *nll, *warm, "--fit-probs", files["probs"], "--fit-labels", files["labels"])  # fmt: skip
+                     files["labels"], *nll, *warm)  # fmt: skip
 
 
 class Folder(BadInput):

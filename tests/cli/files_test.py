@@ -372,6 +372,12 @@ class Score(Case):
         self.assertEqual(metrics["conformal_lac"]["data"]["mean_size"], [sum(map(len, sets)) / 4])
         self.assertEqual(sum(metrics["balanced_accuracy"]["data"]["confusion"]), 4)
 
+    def test_coarse_answers_are_no_overlap(self) -> None:
+        rows = [[0.75, 0.25], [0.5, 0.5]] * 20
+        files = [write(self.dir / f"coarse-{i}.npy", npy("<f4", (40, 2), sum(rows, []))) for i in range(2)]
+        labels = write(self.dir / "coarse-labels.npy", npy("<i8", (40,), [0, 1] * 20))
+        self.done("score", "--probs", files[0], "--labels", labels, "--fit-probs", files[1], "--fit-labels", labels, "--metric", "conformal_aps")
+
     def test_a_temperature_that_a_held_out_split_asks_for(self) -> None:
         # One in ten is wrong by 2: softmax(2 / T) of three is 0.9 where exp(2 / T) is 18.
         rows, labels = [[2.0, 0.0, 0.0]] * 20, [0] * 18 + [1, 2]
@@ -402,6 +408,12 @@ class Score(Case):
         auroc = groups["metrics"]["misclassification_auroc"]
         self.assertEqual(auroc["undefined"], {"4": "no sample is right", "7": "no sample is wrong"})
         self.assertEqual((auroc["worst"], auroc["gap"]), (None, None))
+        # What is infinite has a reason too, and is the worst.
+        sure = write(self.dir / "sure.npy", npy("<f4", (3, 2), [1, 0, 0.5, 0.5, 0.25, 0.75]))
+        wrong = write(self.dir / "wrong.npy", npy("<i8", (3,), [1, 0, 1]))
+        nll = self.json("score", "--probs", sure, "--labels", wrong, "--metric", "nll", "--by-class")["groups"]["metrics"]["nll"]
+        self.assertEqual(nll["worst"]["group"], 1)
+        self.assertIn("probability 0", nll["undefined"]["1"])
         # Each class a group of its own, in words or by a table.
         table = write(self.dir / "c.npy", npy("<i8", (3,), [0, 1, 2]))
         by_class, by_table = (self.json("score", *self.files, *words, *option)["groups"] for option in (["--by-class"], ["--class-groups", table]))

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/sha256.hpp"
+#include "data/npy.hpp"
 #include "engine/toy_sweep.hpp"
 #include "sinks/json.hpp"
 #include "temp_dir.hpp"
@@ -267,6 +269,37 @@ TEST_F(RunTest, ComputesAgainWhatHasNoLogits) {
     EXPECT_EQ(run(store("out"), all_jobs()).computed, 1);
     EXPECT_EQ(merged(store("out")), expected);
   }
+}
+
+TEST_F(RunTest, ChecksTheLabelsThatItKept) {
+  plan.keep_logits = true;
+  plan.metrics = {"balanced_accuracy"};
+  const Store out = store("out");
+  run(out, all_jobs());
+  const std::string expected = merged(out);
+  std::vector<std::uint16_t> labels = data.labels;
+  labels[40] = 60000;
+  write_npy(out.root() / "labels.npy", "<u2", {100}, labels.data(), 200);
+  EXPECT_ERROR(merged(out), ExitCode::input, testing::HasSubstr("other labels than the sweep had for images 32 to 63"));
+  std::filesystem::remove(out.root() / "labels.npy");
+  EXPECT_EQ(run(out, all_jobs()).computed, 0);
+  EXPECT_EQ(merged(out), expected);
+}
+
+TEST_F(RunTest, AddsLogitsToUnitsFromBeforeAMetric) {
+  const Store out = store("out");
+  run(out, all_jobs());
+  for (const Unit& unit : plan.units) {
+    const auto file = out.root() / "units" / unit.key.substr(0, 2) / (unit.key + ".json");
+    nlohmann::json content = nlohmann::json::parse(*read_if_there(file));
+    content["payload"]["states"].erase("brier_top_label");
+    content["sha256"] = sha256(content["payload"].dump());
+    replace_file(file, content.dump());
+  }
+  plan.keep_logits = true;
+  EXPECT_EQ(plan_status(plan, out).missing(), static_cast<int>(plan.units.size()));
+  EXPECT_EQ(run(out, all_jobs()).computed, static_cast<int>(plan.units.size()));
+  EXPECT_EQ(plan_status(plan, out).missing(), 0);
 }
 
 TEST_F(RunTest, CountsAFailedUnitAsUndecidedInMetricsOfAllClasses) {

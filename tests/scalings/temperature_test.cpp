@@ -80,6 +80,11 @@ TEST(Temperature, NeedsASampleThatIsWrong) {
                testing::HasSubstr("has no minimum: in each of its 3 samples no logit is above that of the label"));
 }
 
+TEST(Temperature, NeedsLogitsThatDiffer) {
+  EXPECT_ERROR(fit("temperature", Samples{2, {1, 1, 3, 3}, {0, 1}}), ExitCode::input,
+               testing::HasSubstr("the logits of every sample are equal"));
+}
+
 TEST(Temperature, NeedsAMinimumWithinItsBounds) {
   EXPECT_ERROR(fit("temperature", Samples{2, {1, 0, 0, 3}, {1, 0}}), ExitCode::input,
                testing::HasSubstr("no minimum at a temperature between 1/1024 and 1024: it still falls above"));
