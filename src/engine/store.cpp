@@ -122,6 +122,29 @@ bool same(json a, json b) {
   return a == b;
 }
 
+/// A record's payload and the file beside it, whose digest the payload has under `digest`; if both are whole and the
+/// unit's.
+std::optional<std::pair<json, std::string>> intact(const fs::path& record, const fs::path& beside,
+                                                   const std::string& key, const char* digest) {
+  const auto text = read_if_there(record);
+  if (!text) return std::nullopt;
+  json content = parse(*text);
+  json& payload = content.at("payload");
+  if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != key) return std::nullopt;
+  auto file = read_if_there(beside);
+  if (!file || payload.at(digest) != sha256(*file)) return std::nullopt;
+  return std::pair(std::move(payload), *std::move(file));
+}
+
+/// The elements behind an .npy file's header, which must be `header`.
+template <class T>
+bool take_elements(const std::string& file, const std::string& header, std::vector<T>& elements) {
+  const std::size_t bytes = elements.size() * sizeof(T);
+  if (file.size() != header.size() + bytes) return false;
+  std::memcpy(elements.data(), file.data() + header.size(), bytes);
+  return true;
+}
+
 }  // namespace
 
 void replace_file(const fs::path& file, const std::string& content) {
@@ -185,22 +208,16 @@ fs::path Store::unit_path(const Unit& unit, const char* extension, const char* f
 }
 
 std::optional<UnitRecord> Store::read(const Unit& unit) const {
-  const auto text = read_if_there(unit_path(unit, ".json"));
-  if (!text) return std::nullopt;
-  const json content = parse(*text);
   try {
-    const json& payload = content.at("payload");
-    if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
-    const auto file = read_if_there(unit_path(unit, ".npy"));
-    if (!file || payload.at("columns_sha256") != sha256(*file)) return std::nullopt;
+    const auto found = intact(unit_path(unit, ".json"), unit_path(unit, ".npy"), unit.key, "columns_sha256");
+    if (!found) return std::nullopt;
+    const auto& [payload, file] = *found;
     UnitRecord record;
-    const std::string header = npy_header(kColumns, {unit.hi - unit.lo});
     record.rows.resize(static_cast<std::size_t>(unit.hi - unit.lo));
-    if (file->size() != header.size() + record.rows.size() * sizeof(SampleRow)) return std::nullopt;
-    std::memcpy(record.rows.data(), file->data() + header.size(), record.rows.size() * sizeof(SampleRow));
-    const auto passes = [&](const char* what) {
-      return Passes{payload.at(what).at("forward").get<std::uint64_t>(),
-                    payload.at(what).at("backward").get<std::uint64_t>()};
+    if (!take_elements(file, npy_header(kColumns, {unit.hi - unit.lo}), record.rows)) return std::nullopt;
+    const auto passes = [&counted = payload](const char* what) {
+      return Passes{counted.at(what).at("forward").get<std::uint64_t>(),
+                    counted.at(what).at("backward").get<std::uint64_t>()};
     };
     record.passes = passes("passes");
     record.evaluated = passes("evaluated");
@@ -252,19 +269,14 @@ void Store::save_logits(const Unit& unit, std::int64_t classes, const std::vecto
 }
 
 std::optional<KeptLogits> Store::logits(const Unit& unit) const {
-  const auto text = read_if_there(unit_path(unit, ".json", "logits"));
-  if (!text) return std::nullopt;
-  const json content = parse(*text);
   try {
-    const json& payload = content.at("payload");
-    if (content.at("sha256") != sha256(payload.dump()) || payload.at("key") != unit.key) return std::nullopt;
-    const auto file = read_if_there(unit_path(unit, ".npy", "logits"));
-    if (!file || payload.at("sha256") != sha256(*file)) return std::nullopt;
+    const auto found =
+        intact(unit_path(unit, ".json", "logits"), unit_path(unit, ".npy", "logits"), unit.key, "sha256");
+    if (!found) return std::nullopt;
+    const auto& [payload, file] = *found;
     KeptLogits kept{payload.at("classes").get<int>(), payload.at("labels_sha256").get<std::string>(), {}};
-    const std::string header = npy_header("<f4", {unit.hi - unit.lo, kept.classes});
     kept.values.resize(static_cast<std::size_t>((unit.hi - unit.lo) * kept.classes));
-    if (file->size() != header.size() + kept.values.size() * sizeof(float)) return std::nullopt;
-    std::memcpy(kept.values.data(), file->data() + header.size(), kept.values.size() * sizeof(float));
+    if (!take_elements(file, npy_header("<f4", {unit.hi - unit.lo, kept.classes}), kept.values)) return std::nullopt;
     return kept;
   } catch (const json::exception&) {
     return std::nullopt;
