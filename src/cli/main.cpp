@@ -32,7 +32,7 @@ int complain(const Error& e) {
 }
 
 /// A model's pass frees its feature maps and asks for the same ones again. By glibc's defaults the pages go back to the
-/// kernel in between, which zeroes them each time: a third of the time of PGD on the demo's models.
+/// kernel in between, which zeroes them each time: a quarter of the time of PGD on the demo's models.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
