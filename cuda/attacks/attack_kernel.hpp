@@ -10,10 +10,12 @@
 //   start  (team, lane, row)  writes row.point and lane; returns what the lane asks first
 //   advance(team, lane, row)  consumes the answer, writes row.point; returns a Verdict
 // both for one row and for any team. LaneAttack<A> launches them. An item that is fooled ends before `advance` sees the
-// answer. Three more where they are needed:
+// answer. More where they are needed:
 //   counts (team, lane, row)  whether a point of the wanted class is a success; it is where an attack does not say
 //   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
 //   step_size(lane, row)  of the step that `advance` has just taken, kNoStep where it took none; for traces
+//   ask    (team, lane, row, nth)  of an attack whose items own several lanes: writes row.point for the nth of them from
+//          the lead's state and scratch, in place of start and advance; returns whether there is anything to ask
 namespace assay {
 
 /// One lane's vectors, and what the model answered at its point.
@@ -32,6 +34,7 @@ struct LaneRow {
   const float* gradient;
   float value;
   bool wrong;  ///< the point is misclassified; with an aim: as the target
+  std::int64_t width;  ///< lanes of the item; logits of the others lie behind these
   std::uint64_t seed;
 
   /// The nth scratch row.
@@ -58,6 +61,7 @@ ASSAY_HD LaneRow lane_row(const LaneBatch& b, std::int64_t r) {
           b.gradient == nullptr ? nullptr : b.gradient + at,
           b.value == nullptr ? 0.f : b.value[r],
           b.seen[r] == Seen::wrong,
+          b.width,
           b.seed};
 }
 
@@ -72,6 +76,19 @@ ASSAY_HD float step_taken([[maybe_unused]] const A& attack, [[maybe_unused]] con
 }
 
 template <class A>
+concept OwnsLanes = requires(const A& attack, SerialTeam& team, const typename A::Lane& lane, const LaneRow& row) {
+  attack.ask(team, lane, row, std::int64_t{0});
+};
+
+/// Whether an answer to the item that the lane leads was not finite.
+ASSAY_HD bool is_broken(const LaneBatch& batch, std::int64_t lead) {
+  bool broken = false;
+  for (std::int64_t r = lead; r < lead + batch.width; ++r)
+    broken = broken || (asks(batch.verdict[r]) && batch.seen[r] == Seen::broken);
+  return broken;
+}
+
+template <class A>
 struct StartKernel {
 #if defined(ASSAY_DEVICE_PATH)
   static constexpr int kTeamsTogether = teams_together<A>();
@@ -81,9 +98,11 @@ struct StartKernel {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
-    if (batch.verdict[r] != Verdict::fresh) return;
+    if (batch.verdict[r] != Verdict::fresh || !leads(batch, r)) return;
     typename A::Lane lane{};
-    const Verdict verdict = attack.start(team, lane, lane_row<A>(batch, r));
+    const LaneRow row = lane_row<A>(batch, r);
+    const Verdict verdict = attack.start(team, lane, row);
+    if constexpr (OwnsLanes<A>) attack.ask(team, lane, row, 0);
     team.once([&] {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
       batch.verdict[r] = verdict;
@@ -101,7 +120,7 @@ struct AdvanceKernel {
 
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t r) const {
-    if (!served(batch, r)) return;
+    if (!served(batch, r) || !leads(batch, r)) return;
     typename A::Lane lane = static_cast<const typename A::Lane*>(batch.state)[r];
     const LaneRow row = lane_row<A>(batch, r);
     bool success = row.wrong;
@@ -110,14 +129,38 @@ struct AdvanceKernel {
     Verdict verdict = Verdict::undecided;
     if (success && !batch.full)
       verdict = Verdict::fooled;
-    else if (batch.seen[r] != Seen::broken)
+    else if (!is_broken(batch, r))
       verdict = attack.advance(team, lane, row);
+    if constexpr (OwnsLanes<A>)
+      if (asks(verdict)) attack.ask(team, lane, row, 0);
     if (success && verdict == Verdict::exhausted) verdict = Verdict::fooled;
     team.once([&] {
       static_cast<typename A::Lane*>(batch.state)[r] = lane;
       batch.verdict[r] = verdict;
       if (success) batch.ever[r] = 1;
       if (batch.step != nullptr) batch.step[r] = step_taken(attack, lane, row, verdict);
+    });
+  }
+};
+
+/// The lanes of an item behind its lead, once that has started or advanced.
+template <class A>
+struct AskKernel {
+  A attack;
+  LaneBatch batch;
+  bool started;
+
+  template <class Team>
+  ASSAY_HD void operator()(Team& team, std::int64_t r) const {
+    const std::int64_t nth = r % batch.width, lead = r - nth;
+    if (nth == 0 || !leads(batch, lead) || started != (batch.verdict[r] == Verdict::fresh)) return;
+    if (!asks(batch.verdict[lead])) return;
+    LaneRow row = lane_row<A>(batch, lead);
+    row.point = batch.point + r * batch.dim;
+    const bool has_question = attack.ask(team, static_cast<const typename A::Lane*>(batch.state)[lead], row, nth);
+    team.once([&] {
+      batch.verdict[r] = has_question ? Verdict::look : Verdict::idle;
+      if (batch.step != nullptr) batch.step[r] = kNoStep;
     });
   }
 };
@@ -151,9 +194,11 @@ class LaneAttack final : public Attack {
   }
   void start(const Exec& exec, const LaneBatch& lanes) const override {
     for_each_row(exec, lanes.lanes, lanes.dim, StartKernel<A>{attack_, lanes});
+    ask(exec, lanes, true);
   }
   void advance(const Exec& exec, const LaneBatch& lanes) const override {
     for_each_row(exec, lanes.lanes, lanes.dim, AdvanceKernel<A>{attack_, lanes});
+    ask(exec, lanes, false);
   }
   void collect([[maybe_unused]] const Exec& exec, [[maybe_unused]] const LaneBatch& lanes,
                [[maybe_unused]] int nth) const override {
@@ -165,6 +210,11 @@ class LaneAttack final : public Attack {
   }
 
  private:
+  void ask([[maybe_unused]] const Exec& exec, [[maybe_unused]] const LaneBatch& lanes,
+           [[maybe_unused]] bool started) const {
+    if constexpr (OwnsLanes<A>)
+      if (lanes.width > 1) for_each_row(exec, lanes.lanes, lanes.dim, AskKernel<A>{attack_, lanes, started});
+  }
   A attack_;
 };
 

@@ -156,18 +156,20 @@ struct Refill {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     team.once([&] {
+      const std::int64_t width = lanes.batch.width;
       std::uint32_t next = *pool.next;
-      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
-        Verdict& verdict = lanes.batch.verdict[r];
-        if (verdict == Verdict::idle) {
+      for (std::int64_t r = 0; leads(lanes.batch, r); r += width) {
+        if (lanes.batch.verdict[r] == Verdict::idle) {
           while (next < pool.end && !open(pool, next)) ++next;
           if (next < pool.end) {
             const auto sample = static_cast<std::uint32_t>(static_cast<std::int64_t>(next) % pool.n);
             const std::uint32_t round = (next - pool.first) / static_cast<std::uint32_t>(pool.n);
             const auto rounds = static_cast<std::uint32_t>(pool.targets > 0 ? pool.targets : 1);  // of a restart
-            lanes.item[r] = {static_cast<std::uint32_t>(pool.lo) + sample, pool.epsilon, pool.streams[round], next,
-                             round / rounds};
-            verdict = Verdict::fresh;
+            for (std::int64_t own = r; own < r + width; ++own) {
+              lanes.item[own] = {static_cast<std::uint32_t>(pool.lo) + sample, pool.epsilon, pool.streams[round], next,
+                                 round / rounds};
+              lanes.batch.verdict[own] = Verdict::fresh;
+            }
             ++next;
           }
         }
@@ -184,12 +186,12 @@ struct CountLanes {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     const Verdict* verdict = lanes.batch.verdict;
-    const auto active = team.count(lanes.batch.lanes, [=](std::int64_t r) { return asks(verdict[r]); });
-    const auto gradients =
-        team.count(lanes.batch.lanes, [=](std::int64_t r) { return verdict[r] == Verdict::advance; });
+    const std::int64_t width = lanes.batch.width, items = lanes.batch.lanes / width;
+    const auto active = team.count(items, [=](std::int64_t i) { return asks(verdict[i * width]); });
+    const auto gradients = team.count(items, [=](std::int64_t i) { return verdict[i * width] == Verdict::advance; });
     team.once([&] {
-      pool.counts->active = static_cast<std::uint32_t>(active);
-      pool.counts->gradients = static_cast<std::uint32_t>(gradients);
+      pool.counts->active = static_cast<std::uint32_t>(active * width);
+      pool.counts->gradients = static_cast<std::uint32_t>(gradients * width);
       pool.counts->pending = pool.end - *pool.next;
     });
   }
@@ -345,13 +347,20 @@ struct TakeEnded {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     team.once([&] {
+      const std::int64_t width = lanes.batch.width;
       std::uint32_t winners = pool.counts->winners;
-      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
+      for (std::int64_t r = 0; leads(lanes.batch, r); r += width) {
         const Verdict verdict = lanes.batch.verdict[r];
         if (asks(verdict) || verdict == Verdict::idle) continue;
         const std::uint32_t number = lanes.item[r].number;
         const std::int64_t u = static_cast<std::int64_t>(lanes.item[r].sample) - pool.lo;
-        pool.spent[number] = lanes.spent[r];
+        std::uint64_t spent = 0;
+        for (std::int64_t own = r; own < r + width; ++own) {
+          spent += lanes.spent[own];
+          // What the others have asked meanwhile, as many as they are, is not charged.
+          if (own > r && verdict == Verdict::fooled && asks(lanes.batch.verdict[own])) spent -= kForward;
+        }
+        pool.spent[number] = spent;
         unsigned flags = pool.flags[u];
         if (verdict == Verdict::undecided) flags |= SampleRow::undecided;
         if (pool.full && lanes.batch.ever[r] != 0) flags |= SampleRow::fooled_any;
@@ -367,22 +376,19 @@ struct TakeEnded {
           }
         }
       }
-      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) {
-        Verdict& verdict = lanes.batch.verdict[r];
-        lanes.take[r] = 0;
+      for (std::int64_t r = 0; r < lanes.batch.lanes; ++r) lanes.take[r] = 0;
+      for (std::int64_t r = 0; leads(lanes.batch, r); r += width) {
+        const Verdict verdict = lanes.batch.verdict[r];
         if (verdict == Verdict::idle) continue;
         const std::uint32_t number = lanes.item[r].number;
         const std::int64_t u = static_cast<std::int64_t>(lanes.item[r].sample) - pool.lo;
         const std::uint32_t winner = pool.winner[u];
-        if (asks(verdict)) {
-          if (!pool.full && winner < number) verdict = Verdict::idle;
-          continue;
-        }
+        if (asks(verdict) && (pool.full || winner > number)) continue;
         if (verdict == Verdict::fooled)
           lanes.take[r] = winner == number;
         else if (verdict == Verdict::exhausted)
           lanes.take[r] = winner == kNoItem && pool.kept[u] == number;
-        verdict = Verdict::idle;
+        for (std::int64_t own = r; own < r + width; ++own) lanes.batch.verdict[own] = Verdict::idle;
       }
       pool.counts->winners = winners;
     });
@@ -401,7 +407,7 @@ struct Collect {
   }
 };
 
-/// Free lanes among the first `fewer` are matched, in order, with lanes behind them that are not free.
+/// Free items' lanes among the first `fewer` are matched, in order, with those behind them that are not free.
 struct MatchLanes {
   LaneTable lanes;
   std::int64_t fewer;
@@ -409,12 +415,14 @@ struct MatchLanes {
   template <class Team>
   ASSAY_HD void operator()(Team& team, std::int64_t) const {
     team.once([&] {
-      std::int64_t source = fewer;
-      for (std::int64_t r = 0; r < fewer; ++r) {
-        lanes.from[r] = -1;
+      const std::int64_t width = lanes.batch.width, whole = fewer / width * width;
+      std::int64_t source = whole;
+      for (std::int64_t r = 0; r < fewer; ++r) lanes.from[r] = -1;
+      for (std::int64_t r = 0; r < whole; r += width) {
         if (lanes.batch.verdict[r] != Verdict::idle) continue;
-        while (source < lanes.batch.lanes && lanes.batch.verdict[source] == Verdict::idle) ++source;
-        if (source < lanes.batch.lanes) lanes.from[r] = static_cast<std::int32_t>(source++);
+        while (leads(lanes.batch, source) && lanes.batch.verdict[source] == Verdict::idle) source += width;
+        if (!leads(lanes.batch, source)) continue;
+        for (std::int64_t own = r; own < r + width; ++own) lanes.from[own] = static_cast<std::int32_t>(source++);
       }
     });
   }

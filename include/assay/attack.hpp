@@ -61,9 +61,11 @@ struct Aim {
   explicit operator bool() const { return at != At::others; }
 };
 
-/// A batch of lanes, one row each; every pointer is device memory.
+/// A batch of lanes, one row each; every pointer is device memory. Items own `width` lanes side by side, from a multiple
+/// of it on: the first, the lead, has the item's state, verdict and point; the others ask what it wants to know besides.
 struct LaneBatch {
   std::int64_t lanes = 0, dim = 0;
+  std::int64_t width = 1;
   std::int64_t c = 0, h = 0, w = 0;  ///< dim = c h w
   int classes = 0;
   std::uint64_t seed = 0;
@@ -93,6 +95,11 @@ struct LaneBatch {
   float* step = nullptr;
 };
 
+/// Whether the lane has an item's state; those behind the last whole item have none.
+ASSAY_HD bool leads(const LaneBatch& lanes, std::int64_t r) {
+  return r % lanes.width == 0 && r + lanes.width <= lanes.lanes;
+}
+
 /// Whether this step answers the lane.
 ASSAY_HD bool served(const LaneBatch& lanes, std::int64_t r) {
   if (lanes.verdict[r] != Verdict::advance) return lanes.verdict[r] == Verdict::look;
@@ -112,6 +119,7 @@ class Attack {
   /// one, without a target.
   int targets = 0;
   Aim aim = {};                 ///< as the parameter `target` has it; not with `targets`
+  int width = 1;                ///< lanes that an item owns, or as many as there are; it finds the same with any
   int draws = 1;                ///< gradients that are averaged at each point (expectation over transformation)
   bool clean_gradient = false;  ///< `start` makes use of the gradient at the clean image, asked for once for all radii
   bool any_success = true;      ///< every point of the wanted class is a success

@@ -317,6 +317,7 @@ static void advance_traced(const Exec& exec, const Attack& attack, const Pool& p
                            std::vector<TraceStep>& trace) {
   std::vector<Verdict> asked = exported_column<Verdict>(exec, batch.verdict, batch.lanes);
   attack.advance(exec, batch);
+  const std::vector<Verdict> now = exported_column<Verdict>(exec, batch.verdict, batch.lanes);
   const auto item = exported_column<LaneItem>(exec, batch.item, batch.lanes);
   const auto target = exported_column<std::uint16_t>(exec, batch.target, batch.lanes);
   const auto loss = exported_column<float>(exec, batch.value, batch.lanes);
@@ -326,6 +327,8 @@ static void advance_traced(const Exec& exec, const Attack& attack, const Pool& p
   before.verdict = asked.data();
   for (std::size_t r = 0; r < asked.size(); ++r) {
     if (!served(before, static_cast<std::int64_t>(r))) continue;
+    const std::size_t nth = r % static_cast<std::size_t>(batch.width);
+    if (nth > 0 && now[r - nth] == Verdict::fooled) continue;  // as settle charges
     trace.push_back({.sample = item[r].sample,
                      .item = item[r].number / static_cast<std::uint32_t>(pool.n),
                      .query = static_cast<std::uint32_t>(trace.size()),
@@ -359,15 +362,17 @@ void Evaluator::run_items(const Attack& attack, const Pool& pool, LaneTable lane
   const auto images = [&](const float* x) { return Images{x, batch.lanes, data_.c, data_.h, data_.w}; };
   // A few fixed sizes, as each may be another kernel of the model's.
   const std::int64_t step = std::max(batch_ / 8, kFewestRows / 2);
+  batch.width = std::min<std::int64_t>(attack.width, batch_);
   const auto fewer = [&](std::int64_t needed) {
-    return std::min(batch.lanes, std::max(kFewestRows, (needed + step - 1) / step * step));
+    const std::int64_t rows = std::min(batch.lanes, std::max(kFewestRows, (needed + step - 1) / step * step));
+    return std::max(kFewestRows, rows / batch.width * batch.width);
   };
   batch.wrong_ends = attack.any_success && !pool.full && attack.draws == 1;
   // Where more items end by the logits than want a gradient, the others repeat the forward pass later. Only a host that
   // need not wait for the counts can tell.
   const bool asks_first = batch.wrong_ends && lag_of(exec_.backend) == 0;
   batch.lanes = batch_;
-  batch.lanes = fewer(pool.n * rounds_of(attack));
+  batch.lanes = fewer(pool.n * rounds_of(attack) * batch.width);
   begin_items(exec_, pool, resident_, lanes);
   const auto take_up = [&] {
     refill(exec_, pool, resident_, lanes);

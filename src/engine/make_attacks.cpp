@@ -17,7 +17,7 @@ std::vector<std::unique_ptr<Attack>> make_attacks(const std::string& name, const
     attacks.push_back(entry.make(params));
     Attack& attack = *attacks.front();
     attack.aim = aim_of(params);
-    if (attack.aim) attack.loss = Registry<Loss>::find(attack.loss)->towards;
+    if (attack.aim && !attack.loss.empty()) attack.loss = Registry<Loss>::find(attack.loss)->towards;
     return attacks;
   }
   for (Member& member : entry.members(params)) {

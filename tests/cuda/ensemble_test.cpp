@@ -127,7 +127,7 @@ TEST(Norms, AreThoseOfTheTable) {
   const std::map<std::string, std::vector<std::string>> table = {
       {"linf",
        {"apgd_ce_linf", "apgd_dlr_linf", "apgd_t_linf", "autoattack_linf", "ensemble_linf", "fab_linf", "fab_t_linf",
-        "fgsm", "mi_fgsm", "pgd_linf", "square_linf"}},
+        "fgsm", "mi_fgsm", "pgd_linf", "spsa_linf", "square_linf"}},
       {"l2",
        {"apgd_ce_l2", "apgd_dlr_l2", "apgd_t_l2", "autoattack_l2", "ensemble_l2", "fab_l2", "fab_t_l2", "fgm_l2",
         "pgd_l2", "square_l2"}},

@@ -26,11 +26,13 @@ enum class Kind {
   schedule,  ///< keeps the point of the largest loss and suits its steps to it
   boundary,  ///< seeks the nearest misclassified point
   search,    ///< asks for logits only
+  estimate,  ///< takes steps along what logits around its point say
 };
 Kind kind_of(const std::string& name) {
   const std::map<std::string, Kind> kinds = {
       {"fgsm", Kind::ascent},   {"fgm", Kind::ascent},   {"pgd", Kind::ascent},        {"mi_fgsm", Kind::ascent},
-      {"apgd", Kind::schedule}, {"fab", Kind::boundary}, {"deepfool", Kind::boundary}, {"square", Kind::search}};
+      {"apgd", Kind::schedule}, {"fab", Kind::boundary}, {"deepfool", Kind::boundary}, {"square", Kind::search},
+      {"spsa", Kind::estimate}};
   for (const auto& [family, kind] : kinds)
     if (name.starts_with(family)) return kind;
   throw std::runtime_error("no test knows how " + name + " seeks");
@@ -50,6 +52,7 @@ class EveryAttack : public testing::TestWithParam<std::string> {
   Params at(double radius) const {
     Params params = {{"epsilon", radius}};
     if (takes("queries")) params["queries"] = std::int64_t{200};
+    if (takes("directions")) params["directions"] = params["steps"] = std::int64_t{12};
     if (kind() == Kind::schedule || kind() == Kind::boundary) params["steps"] = std::int64_t{15};
     return params;
   }
@@ -69,7 +72,12 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryAscent,
                          testing::ValuesIn(attacks_where([](Kind kind) { return kind == Kind::ascent; })), by_name);
 class EveryGradientAttack : public EveryAttack {};
 INSTANTIATE_TEST_SUITE_P(Registered, EveryGradientAttack,
-                         testing::ValuesIn(attacks_where([](Kind kind) { return kind != Kind::search; })), by_name);
+                         testing::ValuesIn(attacks_where([](Kind kind) { return kind < Kind::search; })), by_name);
+
+/// Those that ask one question at a time.
+class EveryLoneLane : public EveryAttack {};
+INSTANTIATE_TEST_SUITE_P(Registered, EveryLoneLane,
+                         testing::ValuesIn(attacks_where([](Kind kind) { return kind != Kind::estimate; })), by_name);
 
 TEST_P(EveryAttack, StaysInTheBallAndInTheBox) {
   const DataSet data = float_data(37, 3, 5, 7, 0.f, 1.f, 4);
@@ -162,7 +170,7 @@ TEST_P(EveryAttack, TurnsRobustIntoFooledAtTheClosedFormsRadius) {
   EXPECT_FALSE(below.has(SampleRow::fooled_final));
   EXPECT_TRUE(below.has(SampleRow::correct));
   EXPECT_EQ(below.prediction, 0);
-  const double enough = kind() == Kind::search ? 4 : 1.1;  // a search has no direction
+  const double enough = kind() < Kind::search ? 1.1 : 4;  // the others have no direction, or a rough one
   const SampleRow above = attack(name(), at(enough * radius), data, model).rows[0];
   EXPECT_TRUE(above.has(SampleRow::clean_correct));
   EXPECT_TRUE(above.has(SampleRow::fooled_any));
@@ -226,7 +234,7 @@ TEST_P(EveryAttack, LeavesSamplesWithNonFiniteLogitsUndecided) {
     }
 }
 
-TEST_P(EveryAttack, LeavesSamplesThatWereOnceNonFiniteUndecided) {
+TEST_P(EveryLoneLane, LeavesSamplesThatWereOnceNonFiniteUndecided) {
   DataSet data = float_data(16, 1, 4, 4, 0.f, 1.f, 4);
   const std::vector<bool> marks = marked(data);
   LinearModel model = linear_model(4, data.dim());
@@ -431,7 +439,7 @@ TEST_P(EveryAttack, FoolsTheSameSamplesWhenFooledOnesRetire) {
   const DataSet data = float_data(53, 3, 5, 7, 0.f, 1.f, 4);
   LinearModel model = linear_model(4, data.dim());
   const double enough = entry().norm == "linf" ? 2 : entry().norm == "l2" ? 1 : 10;
-  const Params params = at((kind() == Kind::search ? 2 * enough : enough) * epsilon());
+  const Params params = at((kind() < Kind::search ? enough : 2 * enough) * epsilon());
   const Attacked whole = attack(name(), params, data, model);
   for (const std::int64_t batch : {16, 19, 64}) {
     const Attacked retired = attack(name(), params, data, model, {.batch = batch, .full = false});

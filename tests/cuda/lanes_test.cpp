@@ -185,6 +185,41 @@ TEST_F(Lanes, TheOrderOfLanesDoesNotDecideWhichItemCounts) {
   EXPECT_EQ(points[0], point[0]);
 }
 
+TEST_F(Lanes, SeveralOfAnItemComeAndGoTogether) {
+  make(3, 8);
+  lanes.batch.width = 3;  // two items; the last two lanes have none
+  refill({}, pool, resident(), lanes);
+  EXPECT_THAT(numbers(), ElementsAre(0, 0, 0, 1, 1, 1, kNoItem, kNoItem));
+  EXPECT_EQ(clean[4 * 5], 0.11f);
+  verdict = {Verdict::look, Verdict::look, kIdle, Verdict::look, Verdict::look, Verdict::look, kIdle, kIdle};
+  count_lanes({}, pool, lanes);
+  EXPECT_EQ(counts.active, 6u) << "those that have no question count with their item";
+  lane_spent = {5, 6, 0, 7, 7, 7, 0, 0};
+  verdict[0] = Verdict::exhausted;
+  settle({}, pool, lanes);
+  EXPECT_EQ(spent[0], 11u);
+  EXPECT_THAT(take, ElementsAre(1, 0, 0, 0, 0, 0, 0, 0)) << "the lead's point";
+  EXPECT_THAT(verdict, ElementsAre(kIdle, kIdle, kIdle, Verdict::look, Verdict::look, Verdict::look, kIdle, kIdle));
+  winner[1] = 0;
+  settle({}, pool, lanes);
+  EXPECT_THAT(verdict, testing::Each(kIdle)) << "cancelled";
+}
+
+TEST_F(Lanes, OfAnItemMoveTogether) {
+  make(3, 7);
+  lanes.batch.width = 3;
+  refill({}, pool, resident(), lanes);
+  for (std::size_t r = 0; r < 7; ++r) point[4 * r] = static_cast<float>(r);
+  verdict = {kIdle, kIdle, kIdle, Verdict::look, Verdict::look, kIdle, kIdle};
+  shrink({}, lanes, 4);  // one item's lanes, and one that is nobody's
+  EXPECT_THAT(std::vector(verdict.begin(), verdict.begin() + 4),
+              ElementsAre(Verdict::look, Verdict::look, kIdle, kIdle));
+  for (std::size_t r = 0; r < 3; ++r) {
+    EXPECT_EQ(point[4 * r], static_cast<float>(r + 3));
+    EXPECT_EQ(item[r].number, 1u);
+  }
+}
+
 TEST_F(Lanes, CancelTheVeryNextItemToo) {
   make(1, 2);
   end(0, 0, Verdict::fooled);

@@ -197,8 +197,11 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryAttack, testing::ValuesIn(single_attac
 TEST_P(EveryAttack, HasTheBitsOfTheCpu) {
   for (const bool random : {true, false}) {
     SCOPED_TRACE(random ? "random start, to the end" : "clean start, up to the first success");
-    const Params params =
-        with({{"steps", std::int64_t{2}}, {"queries", std::int64_t{4}}, {"random_start", random}, {"full", random}});
+    const Params params = with({{"steps", std::int64_t{2}},
+                                {"queries", std::int64_t{4}},
+                                {"directions", std::int64_t{3}},
+                                {"random_start", random},
+                                {"full", random}});
     compare_in_every_order(float_data(3, 3, 5, 7, 0.f, 1.f, 3), params);
     compare(float_data(3, 1, 28, 28, 0.f, 1.f, 3), params);
   }
@@ -215,7 +218,10 @@ class StartedAttack : public EveryAttack {};
 INSTANTIATE_TEST_SUITE_P(Registered, StartedAttack, testing::ValuesIn(attacks_with_a_start()), by_name);
 
 TEST_P(StartedAttack, HasTheBitsOfTheCpu) {
-  const Params params = with({{"steps", std::int64_t{2}}, {"start", std::string("file:test")}, {"full", true}});
+  const Params params = with({{"steps", std::int64_t{2}},
+                              {"directions", std::int64_t{3}},
+                              {"start", std::string("file:test")},
+                              {"full", true}});
   const DataSet data = float_data(3, 3, 5, 7, 0.f, 1.f, 3);
   std::vector<float> starts(data.floats.rbegin(), data.floats.rend());
   const std::vector<float> expected = attacked(cpu, data, params, starts);
@@ -228,6 +234,8 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpuWithEveryParameterSet) {
                               {"norm_offset", 0.5},
                               {"loss", std::string("margin")},
                               {"queries", std::int64_t{20}},
+                              {"directions", std::int64_t{20}},
+                              {"delta", 0.05},
                               {"targets", std::int64_t{2}},
                               {"eot", std::int64_t{3}},
                               {"large_epsilon", false},
@@ -293,7 +301,10 @@ TEST_P(EveryAttack, HasTheBitsOfTheCpuOnLongRows) {
 #if defined(ASSAY_SIMT)
   simt::device().processors = 16;
 #endif
-  const Params params = with({{"steps", std::int64_t{1}}, {"queries", std::int64_t{2}}, {"random_start", true}});
+  const Params params = with({{"steps", std::int64_t{1}},
+                              {"queries", std::int64_t{2}},
+                              {"directions", std::int64_t{2}},
+                              {"random_start", true}});
   compare(float_data(2, 1, 182, 182, 0.f, 1.f, 3), params);
 }
 

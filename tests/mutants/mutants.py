@@ -83,9 +83,9 @@ LIST = [
     ("cuda/corruptions/jpeg.hpp", "inside > 0 ? inside : 0", "inside > 0 ? inside + 1 : 0", "cpu:*JpegCompression*"),
     ("cuda/core/lanes.cu", "next < pool.end && !open(pool, next)", "next < pool.end && open(pool, next)", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (number < pool.winner[u]) pool.winner", "pool.winner", "cpu:Lanes.*"),
-    ("cuda/core/lanes.cu", "if (!pool.full && winner < number) verdict", "if (!pool.full && winner < number - 1) verdict", "cpu:Lanes.*"),
+    ("cuda/core/lanes.cu", "(pool.full || winner > number)", "(pool.full || winner > number - 2)", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "nll > best || ", "nll < best || ", "cpu:Lanes.*"),
-    ("cuda/core/lanes.cu", "if (source < lanes.batch.lanes) lanes.from", "if (source + 1 < lanes.batch.lanes) lanes.from", "cpu:Lanes.*"),
+    ("cuda/core/lanes.cu", "if (!leads(lanes.batch, source)) continue;", "if (!leads(lanes.batch, source + 1)) continue;", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "lanes.item[r] = lanes.item[from];", "", "DeviceLanes.Shrink*"),
     ("cuda/core/lanes.cu", "lanes.batch.verdict[from] = Verdict::idle;", "lanes.batch.verdict[r] = Verdict::idle;", "DeviceLanes.Shrink*"),
     ("cuda/core/lanes.cu", "within && !seen.has", "!seen.has", "cpu:Lanes.*"),
@@ -101,6 +101,9 @@ LIST = [
     ("cuda/attacks/l1_ball.hpp", "cut = cut < size ? cut : size;", "", "cpu:L1Ball.*"),
     ("cuda/attacks/l1_ball.hpp", "if (count == below + 1)", "if (count == below)", "cpu:SelectRising.*"),
     ("cuda/attacks/mi_fgsm.cu", "mu * m + (flat", "m + (flat", "cpu:*MiFgsm*"),
+    ("cuda/core/lanes.cu", "asks(lanes.batch.verdict[own])) spent -= kForward;", "asks(lanes.batch.verdict[own])) spent -= 0;", "cpu:*GivenStart*spsa*"),
+    ("cuda/attacks/spsa_linf.cu", "return lane.asked == 0;", "return true;", "cpu:SpsaLinf.*"),
+    ("cuda/attacks/spsa_linf.cu", "lane.second *= kSecondDecay;", "lane.second *= kFirstDecay;", "cpu:SpsaLinf.*"),
     ("cuda/losses/margin.cu", "cotangent[k] = k == label", "cotangent[k + 1] = k == label", "*EveryLoss*margin"),
 ]  # fmt: skip
 # Mutants of a header are compiled into one of the files that include it.

@@ -4,7 +4,6 @@ In L-infinity the peers run as they ship. A gradient as good as zero may still t
 a share of images. In L2 every bit of a gradient counts: there images are compared with both sides' losses in float64
 (models.PixelModel, cross_entropy_f64), and as they ship the peers' robust accuracy.
 """
-import csv
 import json
 from functools import cache
 from pathlib import Path
@@ -15,10 +14,11 @@ from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 import apgd_replay
 import autoattack
+import spsa
 from check import Check, Measured, expect_covered
-from models import PixelModel
+from models import PixelModel, clean_batches
 from peer_attacks import Ball, PeerAttack, all_attacks, next_class, targeted_attacks
-from program import ASSAY, BATCH, DemoModel, demo_models, fashion_mnist, pixels, registered, run
+from program import ASSAY, BATCH, DemoModel, assay_attack, demo_models, registered, run
 
 SAME = 1e-6  # pixels: as in attack_replay.py
 SHARE_OF_IMAGES = 0.01  # of both models' that may differ
@@ -28,26 +28,6 @@ LINF = Ball(epsilon=0.1, step=0.01, steps=20)
 # is told to use AVX2 in place of AVX-512.
 L2 = Ball(epsilon=1.0, step=0.2, steps=10)
 ROBUST_IMAGES = 1  # by which the two robust accuracies may differ: 1 in 1,000, all of which the full suite attacks
-
-
-def clean_batches(n: int):
-    images, labels = fashion_mnist(n)
-    x, y = torch.from_numpy(pixels(images)), torch.from_numpy(labels)
-    return x, y, list(zip(x.split(BATCH), y.split(BATCH), strict=True))
-
-
-@cache
-def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path):
-    """assay's last iterates and its predictions on them."""
-    given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
-    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
-        "--no-fold", "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
-    with (folder / "samples.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    column = {key: np.array([int(row[key]) for row in rows]) for key in ("index", "label", "pred_clean", "pred_adv", "success")}
-    if len(rows) != n or (column["index"] != np.arange(n)).any():
-        raise RuntimeError(f"samples.csv has {len(rows)} rows, or not in data order; expected {n}")
-    return np.load(folder / "adversarial.npy"), column
 
 
 def compare(row: PeerAttack, demo: DemoModel, exact: bool, n: int, folder: Path) -> tuple[float, int, str]:
@@ -171,5 +151,5 @@ def checks(work: Path, subset: bool) -> list[Check]:
                     Check(f"{title}, {demo.name}: robust images", lambda row=row, demo=demo, exact=exact: robust(row, demo, exact))
                 )
     found += sweep_checks(work, n)
-    found.append(expect_covered("attack", registered("attack"), covered | autoattack.COVERED | apgd_replay.COVERED))
+    found.append(expect_covered("attack", registered("attack"), covered | autoattack.COVERED | apgd_replay.COVERED | spsa.COVERED))
     return found

@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from program import DemoModel
+from program import BATCH, DemoModel, fashion_mnist, pixels
 
 
 class _ScaleFree(torch.autograd.Function):
@@ -52,6 +52,12 @@ class PixelModel(nn.Module):
     def predict(self, x: torch.Tensor, batch: int) -> np.ndarray:
         with torch.no_grad():
             return torch.cat([self(part).argmax(1) for part in x.split(batch)]).numpy()
+
+
+def clean_batches(n: int):
+    images, labels = fashion_mnist(n)
+    x, y = torch.from_numpy(pixels(images)), torch.from_numpy(labels)
+    return x, y, list(zip(x.split(BATCH), y.split(BATCH), strict=True))
 
 
 class Recorder(nn.Module):

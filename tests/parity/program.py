@@ -1,10 +1,12 @@
 """The program under test, its inputs and its outputs, as a user's script would see them."""
+import csv
 import gzip
 import json
 import os
 import subprocess
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,20 @@ def save_data(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", labels)
     return folder
+
+
+@cache
+def assay_attack(demo: DemoModel, name: str, params: tuple, n: int, folder: Path):
+    """assay's last iterates and its predictions on them."""
+    given = [word for key, value in params for word in (f"--{key}", str(value).lower())]
+    run(ASSAY, "attack", demo.path, "fashion_mnist", name, *given, "--full", "--limit", n, "--batch", BATCH,
+        "--no-fold", "--mean", *demo.mean, "--std", *demo.std, "--out", folder)  # fmt: skip
+    with (folder / "samples.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    column = {key: np.array([int(row[key]) for row in rows]) for key in ("index", "label", "pred_clean", "pred_adv", "success")}
+    if len(rows) != n or (column["index"] != np.arange(n)).any():
+        raise RuntimeError(f"samples.csv has {len(rows)} rows, or not in data order; expected {n}")
+    return np.load(folder / "adversarial.npy"), column
 
 
 def installed(package: str, environment: str = ".venv-oracle") -> Path:

@@ -28,7 +28,7 @@ import peers  # noqa: E402  (its own folder must be on the path first)
 # Two processes, of about equal length, as most of a check runs on one processor.
 PARTS = (
     ("corruptions", "folder", "metrics", "schemas", "order"),
-    ("attack_replay", "apgd_replay", "fab_projection", "autoattack", "attack_end_to_end"),
+    ("attack_replay", "apgd_replay", "fab_projection", "autoattack", "attack_end_to_end", "spsa"),
 )
 
 
