@@ -14,7 +14,8 @@
 //   counts (team, lane, row)  whether a point of the wanted class is a success; it is where an attack does not say
 //   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
 //   step_size(lane, row)  of the step that `advance` has just taken, kNoStep where it took none; for traces
-//   ask    (team, lane, row, nth)  of an attack whose items own several lanes: writes row.point for the nth of them from
+//   ask    (team, lane, row, nth)  of an attack whose items own several lanes: writes row.point for the nth of them
+//   from
 //          the lead's state and scratch, in place of start and advance; returns whether there is anything to ask
 namespace assay {
 
@@ -33,7 +34,7 @@ struct LaneRow {
   const float* logits;
   const float* gradient;
   float value;
-  bool wrong;  ///< the point is misclassified; with an aim: as the target
+  bool wrong;          ///< the point is misclassified; with an aim: as the target
   std::int64_t width;  ///< lanes of the item; logits of the others lie behind these
   std::uint64_t seed;
 
@@ -81,7 +82,9 @@ concept OwnsLanes = requires(const A& attack, SerialTeam& team, const typename A
 };
 
 /// Whether an answer to the item that the lane leads was not finite.
+template <class A>
 ASSAY_HD bool is_broken(const LaneBatch& batch, std::int64_t lead) {
+  if constexpr (!OwnsLanes<A>) return batch.seen[lead] == Seen::broken;
   bool broken = false;
   for (std::int64_t r = lead; r < lead + batch.width; ++r)
     broken = broken || (asks(batch.verdict[r]) && batch.seen[r] == Seen::broken);
@@ -129,7 +132,7 @@ struct AdvanceKernel {
     Verdict verdict = Verdict::undecided;
     if (success && !batch.full)
       verdict = Verdict::fooled;
-    else if (!is_broken(batch, r))
+    else if (!is_broken<A>(batch, r))
       verdict = attack.advance(team, lane, row);
     if constexpr (OwnsLanes<A>)
       if (asks(verdict)) attack.ask(team, lane, row, 0);

@@ -1,8 +1,8 @@
-// Simultaneous perturbation stochastic approximation: Uesato et al. 2018, arXiv:1802.05666, section 3.2 and algorithm 1.
-// A step asks about x +- delta v for random signs v, takes the mean of (f(x + delta v) - f(x - delta v)) / (2 delta) v
-// for the gradient of the margin f between the label's logit and the largest other one, goes down along it as Adam does
-// (Kingma and Ba 2015, algorithm 1: 0.9, 0.999, 1e-8) and projects onto ball and box. Only the x themselves count as
-// successes; x +- delta v may leave ball and box, as in advertorch and torchattacks.
+// Simultaneous perturbation stochastic approximation: Uesato et al. 2018, arXiv:1802.05666, section 3.2 and
+// algorithm 1. A step asks about x +- delta v for random signs v, takes the mean of (f(x + delta v) - f(x - delta v)) /
+// (2 delta) v for the gradient of the margin f between the label's logit and the largest other one, goes down along it
+// as Adam does (Kingma and Ba 2015, algorithm 1: 0.9, 0.999, 1e-8) and projects onto ball and box. Only the x
+// themselves count as successes; x +- delta v may leave ball and box, as in advertorch and torchattacks.
 //
 // The sign of pixel i in direction k of step t is bit i % 128 of block k ceil(D / 128) + i / 128 of the item's draws at
 // step t. An item's lanes ask a step's 2 directions + 1 questions in order: x, then + and - of each direction.
@@ -22,6 +22,7 @@ struct SpsaLinf {
     float above;           ///< the margin at x + delta v, where that at x - delta v is due
     double first, second;  ///< 0.9^step, 0.999^step
   };
+  [[maybe_unused]] static constexpr int kTeamsTogether = 3;
   static constexpr int kScratchRows = 4;  ///< x, the gradient's sum, Adam's moments
   float delta, rate;
   int steps, directions;
@@ -73,7 +74,6 @@ struct SpsaLinf {
       copy_clean(team, row);
     team.map(row.dim, row.kept(0), [](float x) { return x; }, row.point);
     for (int nth = 1; nth < kScratchRows; ++nth) team.map(row.dim, row.kept(nth), zero, row.clean);
-    team.sync();
     return Verdict::look;
   }
 
@@ -101,11 +101,9 @@ struct SpsaLinf {
                    kNewSquare = static_cast<float>(1 - kSecondDecay);
     const float epsilon = row.item.epsilon, count = static_cast<float>(directions);
     float *const x = row.kept(0), *const sum = row.kept(1), *const first = row.kept(2), *const second = row.kept(3);
+    team.map(row.dim, first, [=](float m, float g) { return m + kNew * (g / count - m); }, first, sum);
     team.map(
-        row.dim, first, [=](float m, float g) { return m + kNew * (g / count - m); }, first, sum);
-    team.map(
-        row.dim, second,
-        [=](float s, float g) { return kKept * s + kNewSquare * (g / count) * (g / count); }, second,
+        row.dim, second, [=](float s, float g) { return kKept * s + kNewSquare * (g / count) * (g / count); }, second,
         sum);
     team.map(
         row.dim, x,
@@ -134,20 +132,20 @@ struct SpsaLinf {
       along(team, row, lane.step, question / 2 - 1, sum, [=](float v, float g) { return g + slope * v; }, sum);
     }
     if (lane.asked == questions(lane)) take_step(team, lane, row);
-    team.sync();
     return Verdict::look;
   }
 };
 
 std::vector<ParamSpec> params() {
-  return {epsilon_linf(),
-          {"steps", ParamType::integer, "steps of Adam", std::int64_t{100}, 1, 100000, {}, {}},
-          {"step", ParamType::real, "Adam's learning rate, pixels in [0, 1]", 0.01, 0.0, 1.0, {}, {}},
-          {"delta", ParamType::real, "how far from x it asks, pixels in [0, 1]", 0.01, 1e-6, 1.0, {}, {}},
-          {"directions", ParamType::integer, "random ones a step: two questions each", std::int64_t{128}, 1, 1e6, {}, {}},
-          start_param(),
-          restarts_param(),
-          target_param()};
+  return {
+      epsilon_linf(),
+      {"steps", ParamType::integer, "steps of Adam", std::int64_t{100}, 1, 100000, {}, {}},
+      {"step", ParamType::real, "Adam's learning rate, pixels in [0, 1]", 0.01, 0.0, 1.0, {}, {}},
+      {"delta", ParamType::real, "how far from x it asks, pixels in [0, 1]", 0.01, 1e-6, 1.0, {}, {}},
+      {"directions", ParamType::integer, "random ones a step: two questions each", std::int64_t{128}, 1, 1e6, {}, {}},
+      start_param(),
+      restarts_param(),
+      target_param()};
 }
 std::unique_ptr<Attack> make(const Params& params) {
   const int steps = static_cast<int>(integer_param(params, "steps"));

@@ -61,8 +61,9 @@ struct Aim {
   explicit operator bool() const { return at != At::others; }
 };
 
-/// A batch of lanes, one row each; every pointer is device memory. Items own `width` lanes side by side, from a multiple
-/// of it on: the first, the lead, has the item's state, verdict and point; the others ask what it wants to know besides.
+/// A batch of lanes, one row each; every pointer is device memory. Items own `width` lanes side by side, from a
+/// multiple of it on: the first, the lead, has the item's state, verdict and point; the others ask what it wants to
+/// know besides.
 struct LaneBatch {
   std::int64_t lanes = 0, dim = 0;
   std::int64_t width = 1;

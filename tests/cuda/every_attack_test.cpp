@@ -30,9 +30,9 @@ enum class Kind {
 };
 Kind kind_of(const std::string& name) {
   const std::map<std::string, Kind> kinds = {
-      {"fgsm", Kind::ascent},   {"fgm", Kind::ascent},   {"pgd", Kind::ascent},        {"mi_fgsm", Kind::ascent},
-      {"apgd", Kind::schedule}, {"fab", Kind::boundary}, {"deepfool", Kind::boundary}, {"square", Kind::search},
-      {"spsa", Kind::estimate}};
+      {"fgsm", Kind::ascent},       {"fgm", Kind::ascent},    {"pgd", Kind::ascent},
+      {"mi_fgsm", Kind::ascent},    {"apgd", Kind::schedule}, {"fab", Kind::boundary},
+      {"deepfool", Kind::boundary}, {"square", Kind::search}, {"spsa", Kind::estimate}};
   for (const auto& [family, kind] : kinds)
     if (name.starts_with(family)) return kind;
   throw std::runtime_error("no test knows how " + name + " seeks");

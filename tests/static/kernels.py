@@ -44,8 +44,8 @@ STREAMS = {r"(Start|Advance)Kernel<.*>": "ld float, st float",
 ALLOWED: dict[str, dict[str, str]] = {
     r"ScoreLogits|ScoreEnded": {
         "occupancy": "an exponential in double takes 80 registers; a row of logits is small beside the model's pass"},
-    r"(Start|Advance)Kernel<(Fab<.*|Apgd<L2>|ApgdL1|PgdL1|SquareWindows<.*)>": {
-        "occupancy": "projections and norms in a row keep 80 to 115 registers; a step is small beside the model's pass"},
+    r"(Start|Advance)Kernel<(Fab<.*|Apgd<L2>|ApgdL1|PgdL1|SquareWindows<.*|SpsaLinf)>": {
+        "occupancy": "projections, norms or draws in a row keep 68 to 115 registers; a step is small beside the model's pass"},
     r"CorruptionKernel<(ElasticTransform<(true|false)>|Fog|FrostProc|GlassBlur|JpegCompression|(Mud|Snow)<(true|false)>|Water)>": {
         "occupancy": "several phases of one image in a kernel, held together by the pointers to their working memory"}}
 NO_KERNELS = {"autoattack", "ensemble"}  # made of other attacks
