@@ -61,7 +61,7 @@ struct Quantise {
           in, in + plane, in + 2 * plane);
     else
       team.map(dim, out, [](float v) { return static_cast<std::uint8_t>(level(v)); }, in);
-    if (real != nullptr) team.map(dim, real, [](std::uint8_t v) { return static_cast<float>(v) / 255.f; }, out);
+    if (real != nullptr) team.map(dim, real, [](std::uint8_t v) { return unit_pixel(v); }, out);
   }
 };
 

@@ -106,7 +106,8 @@ struct SmoothPlane {
 
 /// Blurs plane.in, down and then across (whose radius is the plane's); store(y, x, values, count) gets up to kStrip
 /// pixels from x on, and may write plane.in. What is in between is rounded to T, as scipy does for images of that type.
-/// Barriers stand before it reads and after it has read.
+/// Barriers stand before it reads and after it has read. One thread blurs a line across as soon as no line that is
+/// still to be blurred down needs it, so that lines are used while they are in its cache.
 template <class T = double, class Team, class Store>
 ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& down, const Taps& across, Edge edge,
                      const Store& store) {
@@ -115,8 +116,7 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& down, con
   const int stride = plane.stride(), wide = plane.wide_stride();
   const double *in = plane.in, *down_taps = down.taps, *taps = across.taps;
   double* between = plane.between;
-  team.sync();
-  team.each_strip(h, w, [=](int y, int x) {
+  const auto blur_down = [=](int y, int x) {
     double sum[kStrip];
     const double* middle = in + std::int64_t{y} * stride + x;
     for (int k = 0; k < kStrip; ++k) sum[k] = middle[k] * down_taps[0];
@@ -128,17 +128,15 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& down, con
     }
     double* out = between + std::int64_t{y} * wide + radius + x;
     for (int k = 0; k < kStrip; ++k) out[k] = static_cast<T>(sum[k]);
-  });
-  team.sync();
-  team.each_strip(h, 2 * radius, [=](int y, int first) {
+  };
+  const auto fill_edges = [=](int y, int first) {
     double* row = between + std::int64_t{y} * wide + radius;
     for (int k = first; k < first + kStrip && k < 2 * radius; ++k) {
       const int x = k < radius ? k - radius : w + k - radius;
       row[x] = row[at_edge(edge, x, w)];
     }
-  });
-  team.sync();
-  team.each_strip(h, w, [=](int y, int x) {
+  };
+  const auto blur_across = [=](int y, int x) {
     double sum[kStrip];
     const double* middle = between + std::int64_t{y} * wide + radius + x;
     for (int k = 0; k < kStrip; ++k) sum[k] = middle[k] * taps[0];
@@ -147,7 +145,24 @@ ASSAY_HD void smooth(Team& team, const SmoothPlane& plane, const Taps& down, con
       for (int k = 0; k < kStrip; ++k) sum[k] += (left[k] + right[k]) * tap;
     }
     store(y, x, sum, kStrip < w - x ? kStrip : w - x);
-  });
+  };
+  team.sync();
+  if constexpr (std::is_same_v<Team, SerialTeam>) {
+    for (int y = 0; y < h + reach; ++y) {
+      if (y < h)
+        for (int x = 0; x < w; x += kStrip) blur_down(y, x);
+      if (const int done = y - reach; done >= 0) {
+        for (int x = 0; x < 2 * radius; x += kStrip) fill_edges(done, x);
+        for (int x = 0; x < w; x += kStrip) blur_across(done, x);
+      }
+    }
+  } else {
+    team.each_strip(h, w, blur_down);
+    team.sync();
+    team.each_strip(h, 2 * radius, fill_edges);
+    team.sync();
+    team.each_strip(h, w, blur_across);
+  }
 }
 
 template <class T = double, class Team, class Store>

@@ -7,6 +7,9 @@ namespace {
 
 constexpr Severities<> kFactor = {{.4, .3, .2, .1, .05}, {.4, .3, .2, .1, .05}, {.75, .5, .4, .3, .15}};
 
+/// Bytes whose sum is a 32-bit number.
+constexpr std::int64_t kCounted = 1 << 24;
+
 struct Contrast {
   float factor;
 
@@ -16,7 +19,10 @@ struct Contrast {
     const float scale = factor;
     for (int c = 0; c < 3; ++c) {
       const std::uint8_t* bytes = row.channel(c);
-      const auto total = team.sum_of(plane, [](std::uint8_t v) { return static_cast<std::int64_t>(v); }, bytes);
+      const std::int64_t total = plane <= kCounted
+                                     ? team.sum_of(
+                                           plane, [](std::uint8_t v) { return std::uint32_t{v}; }, bytes)
+                                     : team.sum_of(plane, [](std::uint8_t v) { return std::int64_t{v}; }, bytes);
       const auto mean = static_cast<float>(static_cast<double>(total) / (255.0 * static_cast<double>(plane)));
       team.map(
           plane, row.out + c * plane, [=](std::uint8_t v) { return clamp01((unit_pixel(v) - mean) * scale + mean); },

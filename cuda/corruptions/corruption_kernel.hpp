@@ -11,13 +11,6 @@
 // channels of reals in [0, 1] (one channel counts as three equal ones).
 namespace assay {
 
-ASSAY_HD float unit_pixel(std::uint8_t byte) {
-  return static_cast<float>(byte) / 255.f;
-}
-
-ASSAY_HD double unit_pixel64(std::uint8_t byte) {
-  return static_cast<double>(byte) / 255.0;
-}
 /// v in [0, 1] as a float whose 255-fold, cut off, is `level`: where the benchmark computes in double, a float just
 /// beside a level would make a whole level of the difference.
 ASSAY_HD float at_level(double v, std::int32_t level) {
@@ -31,7 +24,7 @@ ASSAY_HD float at_level(double v, std::int32_t level) {
 }
 /// v clipped to [0, 1], at the level that it has in double.
 ASSAY_HD float same_level(double v) {
-  const double clipped = v > 0.0 ? (v < 1.0 ? v : 1.0) : 0.0;
+  const double clipped = clamp01(v);
   return at_level(clipped, static_cast<std::int32_t>(clipped * 255.0));
 }
 

@@ -69,11 +69,14 @@ struct GlassBlur {
 
   /// The benchmark's own loop; one thread has no use for the other one.
   ASSAY_HD void copy_in_place(int h, int w, const std::int8_t* offsets, std::uint8_t* levels) const {
-    const int size = h * w;
-    for (int y = h - c.reach; y > c.reach; --y)
-      for (int x = w - c.reach; x > c.reach; --x) {
-        const int at = y * w + x, source = at + offsets[2 * at + 1] * w + offsets[2 * at];
-        for (int channel = 0; channel < 3; ++channel) levels[channel * size + at] = levels[channel * size + source];
+    const int size = h * w, reach = c.reach;  // in a register: bytes that are written may be any object's
+    std::uint8_t *const red = levels, *const green = red + size, *const blue = green + size;
+    for (int y = h - reach; y > reach; --y)
+      for (int at = y * w + w - reach; at > y * w + reach; --at) {
+        const int source = at + offsets[2 * at + 1] * w + offsets[2 * at];
+        red[at] = red[source];
+        green[at] = green[source];
+        blue[at] = blue[source];
       }
   }
   template <class Team>

@@ -188,7 +188,7 @@ struct Strip {
 
   ASSAY_HD Rgb operator()(int k) const {
     const std::int32_t v = byte_of(luma[k] + 128), b = blues[k], r = reds[k];
-    const auto pixel = [](std::int32_t level) { return static_cast<float>(byte_of(level)) / 255.f; };
+    const auto pixel = [](std::int32_t level) { return unit_pixel(static_cast<std::uint8_t>(byte_of(level))); };
     return {pixel(v + ((91881 * r + 32768) >> 16)), pixel(v + ((-22554 * b - 46802 * r + 32768) >> 16)),
             pixel(v + ((116130 * b + 32768) >> 16))};
   }

@@ -16,6 +16,15 @@ double float_ulp(double v) {
   return static_cast<double>(std::nextafter(near, INFINITY)) - static_cast<double>(near);
 }
 
+TEST(UnitPixel, IsTheQuotientToTheBit) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const volatile float v = static_cast<float>(byte);
+    const volatile double wide = byte;
+    EXPECT_EQ(unit_pixel(static_cast<std::uint8_t>(byte)), v / 255.f) << byte;
+    EXPECT_EQ(unit_pixel64(static_cast<std::uint8_t>(byte)), wide / 255.0) << byte;
+  }
+}
+
 TEST(LogUnit, IsWithin3UlpOnTheGridOfUniformNumbers) {
   double worst = 0;
   const auto check = [&](std::uint32_t m) {

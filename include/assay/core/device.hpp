@@ -51,8 +51,25 @@ ASSAY_HD float clamp(float v, float lo, float hi) {
   const float low = v > lo ? v : lo;
   return low < hi ? low : hi;
 }
+/// 0 and 1. g++ makes masks and blends of a clamp between constants, and one instruction a bound of one between numbers
+/// that it does not know.
+extern const float kBox[2];
+extern const double kBox64[2];
 ASSAY_HD float clamp01(float v) {
+#if defined(__CUDA_ARCH__)
   return clamp(v, 0.f, 1.f);
+#else
+  return clamp(v, kBox[0], kBox[1]);
+#endif
+}
+ASSAY_HD double clamp01(double v) {
+#if defined(__CUDA_ARCH__)
+  const double none = 0, all = 1;
+#else
+  const double none = kBox64[0], all = kBox64[1];
+#endif
+  const double low = v > none ? v : none;
+  return low < all ? low : all;
 }
 
 /// True for neither NaN nor infinity, whatever the compiler flags.

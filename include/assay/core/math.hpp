@@ -111,4 +111,14 @@ ASSAY_HD double log_positive(double x) {
   return exponent * 0.693147180369123816490 + (s * series + exponent * 1.90821492927058770002e-10);
 }
 
+/// byte / 255, to the bit: 1/255 in two parts, the product with the first of which is exact. A division is five times
+/// as slow.
+ASSAY_HD float unit_pixel(std::uint8_t byte) {
+  const auto v = static_cast<float>(byte);
+  return v * 0x1.01p-8f + v * 0x1.0101p-24f;
+}
+ASSAY_HD double unit_pixel64(std::uint8_t byte) {
+  const auto v = static_cast<double>(byte);
+  return v * 0x1.0101010101p-8 + v * 0x1.0101010101p-56;
+}
 }  // namespace assay

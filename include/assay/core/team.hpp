@@ -115,6 +115,10 @@ class SerialTeam {
   ASSAY_HD auto sum(std::int64_t n, const F& f) const {
     using T = decltype(f(std::int64_t{0}));
     T total{};
+    if constexpr (std::is_integral_v<T>) {  // the same in any order
+      for (std::int64_t i = 0; i < n; ++i) total += f(i);
+      return total;
+    }
     for (std::int64_t first = 0; first < n; first += kSegment) {
       const std::int64_t end = first + kSegment < n ? first + kSegment : n;
       int width = kTeamWidth;
