@@ -51,6 +51,28 @@ TEST(ConformalAps, SetsAreTheLikeliestClassesUpToAMass) {
   EXPECT_EQ(measure("conformal_aps", by_hand(), .4).curves.at("count_by_size")[0], 3);  // a set may be empty
 }
 
+TEST(ConformalSets, AreThoseOfMapie) {
+  // MAPIE 1.1.0, SplitConformalClassifier on rows 0 .. 199, sets of rows 200 .. 399: LAC as it is; APS with
+  // include_last_label=False and no random numbers (its `u` as 0), at levels where it leaves no set empty.
+  struct Golden {
+    const char* metric;
+    double alpha;
+    std::vector<double> counts, covered;  // by size, up to the largest
+  };
+  const SomeOutputs held_out = table_of_squares(0, 200), tested = table_of_squares(200, 400);
+  for (const Golden& golden :
+       {Golden{"conformal_lac", .05, {0, 0, 0, 0, 0, 18, 49, 89, 44}, {0, 0, 0, 0, 0, 13, 41, 88, 44}},
+        {"conformal_lac", .1, {0, 0, 0, 0, 6, 58, 57, 73, 6}, {0, 0, 0, 0, 4, 46, 50, 70, 6}},
+        {"conformal_lac", .2, {0, 0, 4, 40, 98, 52, 6}, {0, 0, 2, 33, 74, 44, 5}},
+        {"conformal_aps", .1, {0, 0, 0, 0, 4, 31, 99, 60, 6}, {0, 0, 0, 0, 4, 25, 88, 56, 6}},
+        {"conformal_aps", .2, {0, 0, 0, 48, 93, 57, 2}, {0, 0, 0, 36, 72, 49, 1}}}) {
+    const double threshold = conformal_quantile(nonconformity(golden.metric, held_out), golden.alpha);
+    const Estimate estimate = measure(golden.metric, tested, threshold);
+    EXPECT_EQ(estimate.curves.at("count_by_size"), golden.counts) << golden.metric << " at " << golden.alpha;
+    EXPECT_EQ(estimate.curves.at("covered_by_size"), golden.covered) << golden.metric << " at " << golden.alpha;
+  }
+}
+
 TEST(ConformalRaps, PenalisesRanksBeyondTheFifth) {
   const SomeOutputs even(8, std::vector<float>(8, .125f), {7});
   EXPECT_THAT(nonconformity("conformal_raps", even), ElementsAre(1 + .01 * 3));

@@ -22,6 +22,11 @@ TEST(EceClasswise, TakesEveryClassAgainstTheRest) {
   EXPECT_THAT(estimate.curves.at("by_class"), ElementsAre(DoubleNear(of_0, 1e-9), DoubleNear(of_1, 1e-9)));
 }
 
+TEST(EceClasswise, IsThatOfUncertaintyCalibration) {
+  // 0.1.4: lower_bound_scaling_ce with p = 1, mode = "marginal", no debiasing, and bins of equal width.
+  EXPECT_NEAR(measure("ece_classwise", table_of_squares(0, 400)).value, 0.06530541299180413, 1e-6);
+}
+
 TEST(EceClasswise, OfTwoClassesThatMirrorEachOtherIsThatOfOne) {
   const SomeOutputs outputs(2, {.9f, .1f, .6f, .4f}, {0, 1});
   EXPECT_NEAR(measure("ece_classwise", outputs).value, ((1 - .9) + .6) / 2, 1e-7);

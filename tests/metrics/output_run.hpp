@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -26,6 +27,26 @@ struct SomeOutputs {
   }
   Outputs all() const { return part(0, n()); }
 };
+
+/// Rows of a table that Python makes of the same whole numbers, for goldens.
+inline SomeOutputs table_of_squares(std::int64_t first, std::int64_t end) {
+  constexpr std::int64_t kClasses = 8;
+  std::vector<float> probabilities;
+  std::vector<std::uint16_t> labels;
+  for (std::int64_t i = first; i < end; ++i) {
+    std::vector<float> row;
+    float sum = 0;  // of whole numbers: exact
+    for (std::int64_t k = 0; k < kClasses; ++k) {
+      const std::int64_t w = 1 + (i * i * 31 + k * k * 57 + i * k * 13 + i * 7) % 97;
+      row.push_back(static_cast<float>(w * w));
+      sum += row.back();
+    }
+    const auto top = std::ranges::max_element(row) - row.begin();
+    labels.push_back(static_cast<std::uint16_t>(i * 13 % 10 < 6 ? top : i * 7 % kClasses));
+    for (const float w : row) probabilities.push_back(w / sum);
+  }
+  return {kClasses, probabilities, labels};
+}
 
 inline std::vector<std::uint64_t> empty_state(const OutputMetric& metric, int classes) {
   return std::vector<std::uint64_t>(static_cast<std::size_t>(metric.words(classes)));

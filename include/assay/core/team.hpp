@@ -117,23 +117,23 @@ class SerialTeam {
     T total{};
     if constexpr (std::is_integral_v<T>) {  // the same in any order
       for (std::int64_t i = 0; i < n; ++i) total += f(i);
-      return total;
-    }
-    for (std::int64_t first = 0; first < n; first += kSegment) {
-      const std::int64_t end = first + kSegment < n ? first + kSegment : n;
-      int width = kTeamWidth;
-      while (width > 1 && 2 * width >= end - first) width /= 2;  // the other workers have nothing but zeros
-      T partial[kTeamElements];
-      for (int k = 0; k < 4 * width; ++k) partial[k] = T{};
-      std::int64_t i = first;
-      for (; i + kTeamElements <= end; i += kTeamElements)
-        for (int k = 0; k < kTeamElements; ++k) partial[k] += f(i + k);
-      for (int k = 0; i < end; ++i, ++k) partial[k] += f(i);
-      for (int k = 0; k < width; ++k)
-        partial[k] = (partial[4 * k] + partial[4 * k + 1]) + (partial[4 * k + 2] + partial[4 * k + 3]);
-      for (int half = width / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; ++k) partial[k] += partial[k + half];
-      total += partial[0];
+    } else {
+      for (std::int64_t first = 0; first < n; first += kSegment) {
+        const std::int64_t end = first + kSegment < n ? first + kSegment : n;
+        int width = kTeamWidth;
+        while (width > 1 && 2 * width >= end - first) width /= 2;  // the other workers have nothing but zeros
+        T partial[kTeamElements];
+        for (int k = 0; k < 4 * width; ++k) partial[k] = T{};
+        std::int64_t i = first;
+        for (; i + kTeamElements <= end; i += kTeamElements)
+          for (int k = 0; k < kTeamElements; ++k) partial[k] += f(i + k);
+        for (int k = 0; i < end; ++i, ++k) partial[k] += f(i);
+        for (int k = 0; k < width; ++k)
+          partial[k] = (partial[4 * k] + partial[4 * k + 1]) + (partial[4 * k + 2] + partial[4 * k + 3]);
+        for (int half = width / 2; half > 0; half /= 2)
+          for (int k = 0; k < half; ++k) partial[k] += partial[k + half];
+        total += partial[0];
+      }
     }
     return total;
   }
