@@ -37,7 +37,7 @@ inline SomeOutputs table_of_squares(std::int64_t first, std::int64_t end) {
     std::vector<float> row;
     float sum = 0;  // of whole numbers: exact
     for (std::int64_t k = 0; k < kClasses; ++k) {
-      const std::int64_t w = 1 + (i * i * 31 + k * k * 57 + i * k * 13 + i * 7) % 97;
+      const std::int64_t w = 1 + (i * i * 31 + k * (11 + i % 5) + i * 7) % 97;
       row.push_back(static_cast<float>(w * w));
       sum += row.back();
     }
