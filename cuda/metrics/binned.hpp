@@ -13,9 +13,15 @@ constexpr int kBins = 15;
 struct LowerClosed {  // [lo, hi), the last bin closed; edges k/15 correctly rounded to float32
   static constexpr int kCount = kBins;
   ASSAY_HD static bool reaches(float confidence, int k) {
-    return k < kBins && confidence >= static_cast<float>(static_cast<double>(k) / kBins);
+    return k < kBins && confidence >= static_cast<float>(k * (1.0 / kBins));  // a quotient would be slower
+  }
+  static consteval bool correctly_rounded() {
+    for (int k = 0; k <= kBins; ++k)
+      if (static_cast<float>(k * (1.0 / kBins)) != static_cast<float>(static_cast<double>(k) / kBins)) return false;
+    return true;
   }
 };
+static_assert(LowerClosed::correctly_rounded());
 struct UpperClosed {  // (lo, hi], float64 edges k * (1/15) as numpy.linspace gives: scikit-learn's calibration_curve
   static constexpr int kCount = kBins;
   ASSAY_HD static bool reaches(float confidence, int k) {
@@ -36,7 +42,10 @@ struct TorchMetrics {
 /// The last bin whose edge the confidence reaches. Edges are off k/15 by roundings only.
 template <class Edges>
 ASSAY_HD int bin_of(float confidence) {
-  const int near = static_cast<int>(confidence * static_cast<float>(kBins));
+  const float scaled = confidence * static_cast<float>(kBins);
+  const int near = static_cast<int>(scaled);
+  constexpr float kFar = 1e-4f;
+  if (const float past = scaled - static_cast<float>(near); past > kFar && past < 1 - kFar) return near;
   if (near > 0 && !Edges::reaches(confidence, near)) return near - 1;
   return Edges::reaches(confidence, near + 1) ? near + 1 : near;
 }
