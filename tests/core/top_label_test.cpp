@@ -24,7 +24,7 @@ std::vector<float> sevenths(std::int64_t n, int classes) {
 }
 
 TEST(TopLabel, IsThatOfTheWholeScoring) {
-  for (const int classes : {2, 3, 10, 1000})
+  for (const int classes : {2, 3, 7, 8, 9, 10, 16, 23, 1000})
     for (const std::int64_t n : {1, 7, 8, 9, 100}) {
       const std::vector<float> p = sevenths(n, classes);
       std::vector<std::uint16_t> labels;
