@@ -79,7 +79,7 @@ LIST = [
     ("cuda/corruptions/motion.hpp", "step >= side || step <= -side", "step > side || step < -side", "cpu:MotionBlur.*"),
     ("cuda/corruptions/snow.cu", "kWhole ? w : layer_w;", "w;", "cpu:Snow.*"),
     ("cuda/corruptions/glass_blur.cu", "const bool later = source > at;", "const bool later = false;", "*EveryCorruption*glass_blur"),
-    ("cuda/corruptions/glass_blur.cu", "for (int y = h - c.reach; y", "for (int y = h - c.reach - 1; y", "cpu:GlassBlur.*"),
+    ("cuda/corruptions/glass_blur.cu", "for (int y = h - reach; y", "for (int y = h - reach - 1; y", "cpu:GlassBlur.*"),
     ("cuda/corruptions/jpeg.hpp", "inside > 0 ? inside : 0", "inside > 0 ? inside + 1 : 0", "cpu:*JpegCompression*"),
     ("cuda/core/lanes.cu", "next < pool.end && !open(pool, next)", "next < pool.end && open(pool, next)", "cpu:Lanes.*"),
     ("cuda/core/lanes.cu", "if (number < pool.winner[u]) pool.winner", "pool.winner", "cpu:Lanes.*"),
