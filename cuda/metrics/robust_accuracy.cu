@@ -14,16 +14,18 @@ struct Robust {
 };
 ASSAY_METRIC(
     "robust_accuracy",
-    "right when clean and fooled by no point of the attack (start included)/n, each success verified by a pass of its "
-    "own (with eot by the majority of eot passes, or of one more for an odd number) unless full; undecided: not "
-    "robust, "
-    "hi counts them; Wilson 95%",
-    Rate<Robust>::kWords, attacked_cell, launch_metric<Rate<Robust>>, Rate<Robust>::finish, {}, {},
-    "right when clean and taken for its target by no point of the attack (start included)/n, other classes are no "
-    "success; a label that is the target: not attacked, counted in label_is_target; each success verified by a pass of "
-    "its own (with eot by the majority of eot passes, or of one more for an odd number) unless full; undecided: not "
-    "robust, hi counts them; Wilson 95%",
-    nullptr, true);
+    .definition =
+        "right when clean and fooled by no point of the attack (start included)/n, each success verified by "
+        "a pass of its own (with eot by the majority of eot passes, or of one more for an odd number) unless "
+        "full; undecided: not robust, hi counts them; Wilson 95%",
+    .words = Rate<Robust>::kWords, .applies = attacked_cell, .reduce = launch_metric<Rate<Robust>>,
+    .finish = Rate<Robust>::finish,
+    .targeted =
+        "right when clean and taken for its target by no point of the attack (start included)/n, other classes "
+        "are no success; a label that is the target: not attacked, counted in label_is_target; each success "
+        "verified by a pass of its own (with eot by the majority of eot passes, or of one more for an odd "
+        "number) unless full; undecided: not robust, hi counts them; Wilson 95%",
+    .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

@@ -19,14 +19,18 @@ struct RobustFinal {
     return s[3] > 0 ? undefined_estimate("a sample retired before its last iterate") : rate_estimate(s[1], s[0], s[2]);
   }
 };
-ASSAY_METRIC("robust_accuracy_final",
-             "right when clean and at the last iterate/n, undecided: not robust, hi counts them; Wilson 95%; undefined "
-             "where a sample retired before its last iterate (full = true attacks to the end)",
-             RobustFinal::kWords, attacked_cell, launch_metric<RobustFinal>, RobustFinal::finish, {}, {},
-             "right when clean and not taken for its target at the last iterate/n, undecided: not robust, hi counts "
-             "them; Wilson 95%; undefined where a sample retired before its last iterate (full = true attacks to the "
-             "end)",
-             nullptr, true);
+ASSAY_METRIC(
+    "robust_accuracy_final",
+    .definition =
+        "right when clean and at the last iterate/n, undecided: not robust, hi counts them; Wilson 95%; undefined "
+        "where a sample retired before its last iterate (full = true attacks to the end)",
+    .words = RobustFinal::kWords, .applies = attacked_cell, .reduce = launch_metric<RobustFinal>,
+    .finish = RobustFinal::finish,
+    .targeted =
+        "right when clean and not taken for its target at the last iterate/n, undecided: not robust, hi counts "
+        "them; Wilson 95%; undefined where a sample retired before its last iterate (full = true attacks to the "
+        "end)",
+    .larger_is_better = true);
 
 }  // namespace
 }  // namespace assay

@@ -105,7 +105,7 @@ void SavedOutputs::check_probabilities(const float* values, std::int64_t first, 
 std::vector<std::uint16_t> read_column(const std::string& file, std::int64_t n, const std::string& what) {
   const MappedNpy array(file);
   check_column(array, n, what);
-  return read_labels(array, 0, n);
+  return read_labels(array, 0, n, "group");
 }
 
 }  // namespace assay::cli

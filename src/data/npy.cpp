@@ -307,26 +307,27 @@ void take_images(NpyArray images, const fs::path& file, DataSet& data) {
 }
 
 template <class T>
-std::vector<std::uint16_t> narrowed(const MappedNpy& array, std::int64_t first, std::int64_t count) {
-  std::vector<std::uint16_t> labels;
-  labels.reserve(static_cast<std::size_t>(count));
-  for (std::int64_t i = first; i < first + count; ++i) {
+std::vector<std::uint16_t> narrowed(const MappedNpy& array, std::int64_t first, std::int64_t count, const char* what) {
+  std::vector<std::uint16_t> numbers(static_cast<std::size_t>(count));
+  const std::uint8_t* from = array.bytes() + first * static_cast<std::int64_t>(sizeof(T));
+  for (std::uint16_t& number : numbers) {
     T value;
-    std::memcpy(&value, array.bytes() + i * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
-    if (!std::in_range<std::uint16_t>(value)) {
-      throw Error(ExitCode::input,
-                  fmt::format("'{}' has label {} at index {}; expected 0..65535", array.path().string(), value, i));
-    }
-    labels.push_back(static_cast<std::uint16_t>(value));
+    std::memcpy(&value, from, sizeof(T));
+    from += sizeof(T);
+    if (!std::in_range<std::uint16_t>(value))
+      throw Error(ExitCode::input, fmt::format("'{}' has {} {} at index {}; expected 0..65535", array.path().string(),
+                                               what, value, first + (&number - numbers.data())));
+    number = static_cast<std::uint16_t>(value);
   }
-  return labels;
+  return numbers;
 }
 
 template <class... T>
-std::vector<std::uint16_t> narrowed_any(const MappedNpy& array, std::int64_t first, std::int64_t count) {
+std::vector<std::uint16_t> narrowed_any(const MappedNpy& array, std::int64_t first, std::int64_t count,
+                                        const char* what) {
   std::vector<std::uint16_t> labels;
   const bool known =
-      ((array.dtype() == npy_dtype<T>() ? (labels = narrowed<T>(array, first, count), true) : false) || ...);
+      ((array.dtype() == npy_dtype<T>() ? (labels = narrowed<T>(array, first, count, what), true) : false) || ...);
   if (!known) {
     throw Error(ExitCode::input,
                 fmt::format("'{}' has dtype '{}'; expected an integer type", array.path().string(), array.dtype()));
@@ -381,9 +382,10 @@ MappedNpy::~MappedNpy() {
   munmap(map_, map_size_);
 }
 
-std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count) {
+std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count,
+                                       const char* what) {
   return narrowed_any<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
-                      std::uint64_t, std::int64_t>(array, first, count);
+                      std::uint64_t, std::int64_t>(array, first, count, what);
 }
 
 std::vector<std::uint16_t> read_labels(const fs::path& file) {

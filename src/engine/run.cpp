@@ -9,6 +9,7 @@
 #include "assay/core/error.hpp"
 #include "assay/rank.hpp"
 #include "core/probabilities.hpp"
+#include "core/score.hpp"
 #include "data/npy.hpp"
 #include "engine/corruption_errors.hpp"
 #include "engine/make_attacks.hpp"
@@ -55,8 +56,7 @@ void measure_outputs(const Plan& plan, const Store& store, int cell, const std::
     if (unit.cell != cell) continue;
     const auto record = store.read(unit);
     if (!record) {
-      failed.resize(failed.size() + static_cast<std::size_t>(unit.hi - unit.lo),
-                    {0xFFFF, SampleRow::undecided, 0.f, 0.f, 0.f});
+      failed.resize(failed.size() + static_cast<std::size_t>(unit.hi - unit.lo), undecided_row(0));
       failed_labels.insert(failed_labels.end(), labels.begin() + unit.lo, labels.begin() + unit.hi);
       continue;
     }
@@ -253,7 +253,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     } else if (store.failure(unit)) {
       ++status.failed;
       record.emplace();  // fail closed: every sample of it is undecided
-      record->rows.assign(static_cast<std::size_t>(unit.hi - unit.lo), {0xFFFF, SampleRow::undecided, 0.f, 0.f, 0.f});
+      record->rows.assign(static_cast<std::size_t>(unit.hi - unit.lo), undecided_row(0));
       if (std::find(cell.flags.begin(), cell.flags.end(), "failed_units") == cell.flags.end())
         cell.flags.emplace_back("failed_units");
     } else {
