@@ -15,8 +15,7 @@
 //   collect(team, lane, row, nth)  takes in the gradient for the nth class, see Attack::every_class
 //   step_size(lane, row)  of the step that `advance` has just taken, kNoStep where it took none; for traces
 //   ask    (team, lane, row, nth)  of an attack whose items own several lanes: writes row.point for the nth of them
-//   from
-//          the lead's state and scratch, in place of start and advance; returns whether there is anything to ask
+//          out of the lead's state and scratch rows, in place of start and advance; returns whether it asks anything
 namespace assay {
 
 /// One lane's vectors, and what the model answered at its point.

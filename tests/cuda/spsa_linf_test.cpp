@@ -71,6 +71,34 @@ TEST(SpsaLinf, SucceedsAtItsOwnPointsAlone) {
   for (const std::uint64_t passes : found.passes) EXPECT_EQ(passes >> 32, 1u + 3 * 41 + 1) << "clean, steps, last look";
 }
 
+TEST(SpsaLinf, ChargesTheSamePassesForAnyNumberOfLanes) {
+  // 41 questions a step, which its items ask on 16, 19 and 21 lanes.
+  DataSet data = float_data(30, 1, 5, 7, 0.f, 1.f, 4);
+  Lcg random(5);
+  std::vector<float> w;
+  for (std::int64_t i = 0; i < 4 * data.dim(); ++i) w.push_back(static_cast<float>(random.below(2000)) / 1000 - 1);
+  LinearModel model(data.dim(), w, {0, 0, 0, 0});
+  for (std::int64_t s = 0; s < data.n; ++s) {  // all right when clean
+    std::uint16_t& label = data.labels[static_cast<std::size_t>(s)];
+    for (std::uint16_t k = 0; k < 4; ++k) {
+      const float* const x = data.floats.data() + s * data.dim();
+      if (model.logit(k, x) > model.logit(label, x)) label = k;
+    }
+  }
+  const auto run = [&](std::int64_t batch) {
+    return attack("spsa_linf", with(0.3, 25, 20), data, model, {.batch = batch, .full = false});
+  };
+  const Attacked whole = run(64);
+  int fooled = 0, late = 0;
+  for (std::size_t s = 0; s < whole.rows.size(); ++s) {
+    fooled += whole.rows[s].has(SampleRow::fooled_any) ? 1 : 0;
+    late += whole.rows[s].has(SampleRow::fooled_any) && whole.passes[s] >> 32 > 41 ? 1 : 0;
+  }
+  EXPECT_GT(fooled, 3);
+  EXPECT_GT(late, 2) << "after a step at least";
+  for (const std::int64_t batch : {16, 19, 21, 42}) EXPECT_EQ(run(batch).passes, whole.passes) << batch;
+}
+
 TEST(SpsaLinf, LeavesUndecidedWhatBreaksAtAnyOfItsQuestions) {
   const DataSet data = inner_data(16, 1, 5, 7);
   LinearModel model = two_class_model(direction(data.dim()), -100.f);

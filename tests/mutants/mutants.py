@@ -101,7 +101,7 @@ LIST = [
     ("cuda/attacks/l1_ball.hpp", "cut = cut < size ? cut : size;", "", "cpu:L1Ball.*"),
     ("cuda/attacks/l1_ball.hpp", "if (count == below + 1)", "if (count == below)", "cpu:SelectRising.*"),
     ("cuda/attacks/mi_fgsm.cu", "mu * m + (flat", "m + (flat", "cpu:*MiFgsm*"),
-    ("cuda/core/lanes.cu", "asks(lanes.batch.verdict[own])) spent -= kForward;", "asks(lanes.batch.verdict[own])) spent -= 0;", "cpu:*GivenStart*spsa*"),
+    ("cuda/core/lanes.cu", "asks(lanes.batch.verdict[own])) spent -= kForward;", "asks(lanes.batch.verdict[own])) spent -= 0;", "cpu:SpsaLinf.Charges*"),
     ("cuda/attacks/spsa_linf.cu", "return lane.asked == 0;", "return true;", "cpu:SpsaLinf.*"),
     ("cuda/attacks/spsa_linf.cu", "lane.second *= kSecondDecay;", "lane.second *= kFirstDecay;", "cpu:SpsaLinf.*"),
     ("cuda/losses/margin.cu", "cotangent[k] = k == label", "cotangent[k + 1] = k == label", "*EveryLoss*margin"),
