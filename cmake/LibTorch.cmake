@@ -2,7 +2,7 @@
 #
 # ASSAY_LIBTORCH: a folder that holds include/ and lib/ (an unpacked LibTorch, or torch/ of a wheel). Default: the wheel
 # in .venv, which `./run build` installs from requirements/libtorch.txt.
-# Defines assay::torch (libtorch_cpu and libc10); Cuda.cmake adds its CUDA half.
+# Defines assay::torch (libtorch_cpu and libc10), to which Cuda.cmake adds its CUDA half, and assay::torch_run_path.
 
 if(NOT ASSAY_LIBTORCH)
   file(GLOB wheels "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
@@ -24,6 +24,9 @@ target_include_directories(assay_torch SYSTEM INTERFACE
 # LibTorch is built with NDEBUG, and without it some of its headers' classes have members that the library's have not.
 target_compile_definitions(assay_torch INTERFACE NDEBUG)
 # The wheel's libtorch_cpu names CUDA's runtime and cupti; its own run path finds them, the linker need not.
-target_link_options(assay_torch INTERFACE "LINKER:--unresolved-symbols=ignore-in-shared-libs"
-  "LINKER:-rpath,${ASSAY_LIBTORCH}/lib" "LINKER:--disable-new-dtags")
-target_link_libraries(assay_torch INTERFACE "${ASSAY_LIBTORCH}/lib/libtorch_cpu.so" "${ASSAY_LIBTORCH}/lib/libc10.so")
+target_link_options(assay_torch INTERFACE "LINKER:--unresolved-symbols=ignore-in-shared-libs")
+# For the program too, which loads LibTorch later: a process has one OpenMP runtime.
+add_library(assay_torch_run_path INTERFACE)
+add_library(assay::torch_run_path ALIAS assay_torch_run_path)
+target_link_options(assay_torch_run_path INTERFACE "LINKER:-rpath,${ASSAY_LIBTORCH}/lib" "LINKER:--disable-new-dtags")
+target_link_libraries(assay_torch INTERFACE assay_torch_run_path "${ASSAY_LIBTORCH}/lib/libtorch_cpu.so" "${ASSAY_LIBTORCH}/lib/libc10.so")

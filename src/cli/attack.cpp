@@ -40,7 +40,7 @@ ExitCode attack(const Options& options, Params given) {
   const Perturbation p = check_perturbation(Perturbation::Kind::attack, options.name, given, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const Exec exec = device.exec();
-  set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
+  torch().set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_source(options.data, ".");
   const std::int64_t n = options.limit > 0 ? std::min(options.limit, data.n) : data.n;
   std::vector<float> starts;

@@ -17,7 +17,7 @@ struct Options {
 ExitCode bench(const Options& options) {
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
   const int threads = options.device.threads > 0 ? options.device.threads : omp_get_num_procs();
-  set_threads(threads);
+  omp_set_num_threads(threads);
   nlohmann::json lines = nlohmann::json::array();
   if (!options.json)
     fmt::print("{:<46} {:>9} {:>20} {:>9} {:>8} {:>8} {:>6}\n", "kernel and shape", "ms", "fastest .. slowest", "MB",

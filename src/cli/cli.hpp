@@ -13,7 +13,7 @@
 #include "engine/plan.hpp"
 #include "engine/run.hpp"
 #include "engine/store.hpp"
-#include "torch/script_model.hpp"
+#include "torch/library.hpp"
 
 // The command line: parses and checks, calls the library, prints. stdout has results, stderr progress and messages.
 namespace assay::cli {
@@ -25,6 +25,9 @@ void handle_signals();
 
 /// The text without line breaks and other control characters, which names of files may have.
 std::string one_line(std::string text);
+
+/// What runs models. Loaded on the first call: throws assay::Error (exit 70) where it is not beside the program.
+const TorchLibrary& torch();
 
 /// Prints a line to stderr, over the progress line where one is drawn.
 void say(const std::string& line);

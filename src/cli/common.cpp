@@ -42,7 +42,7 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
 }
 
 std::map<std::string, std::string> Device::numerics() const {
-  auto numerics = cuda ? cuda->numerics() : torch_numerics();
+  auto numerics = cuda ? cuda->numerics() : torch().torch_numerics();
   if (!cuda) numerics["device"] = "cpu";
   numerics["lag"] = std::to_string(lag_of(exec().backend));
   return numerics;
@@ -52,14 +52,14 @@ Device choose_device(const std::string& device) {
   if (device == "cpu") return {};
   const bool automatic = device == "auto";
   const int index = automatic ? 0 : device_index(device);
-  if (const std::string why_not = cuda_survey().why_not(index); !why_not.empty()) {
+  if (const std::string why_not = torch().cuda_survey().why_not(index); !why_not.empty()) {
     if (!automatic)
       throw Error(ExitCode::device, "device '" + device + "' was asked for, but " + why_not,
                   "use --device cpu or --device auto");
     fmt::print(stderr, "device: cpu (no CUDA device: {})\n", why_not);
     return {};
   }
-  Device open{std::make_unique<CudaDevice>(index)};
+  Device open{torch().open_cuda(index)};
   if (automatic) fmt::print(stderr, "device: {}\n", open.cuda->describe());
   return open;
 }
@@ -72,10 +72,10 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   const std::optional<Plan> there = out.empty() ? std::nullopt : Store(out).plan();
   int threads = options.threads;
   if (threads == 0) threads = there ? static_cast<int>(there->threads) : omp_get_num_procs();
-  set_threads(threads);
+  torch().set_threads(threads);
   p.data = load_source(p.sweep.source, p.sweep.base);
   std::vector<std::string> digests;
-  for (const ModelSpec& model : p.sweep.models) digests.push_back(model_digest(model));
+  for (const ModelSpec& model : p.sweep.models) digests.push_back(torch().model_digest(model));
   p.models.resize(digests.size());
   for (std::size_t m = 0; m < digests.size(); ++m) {
     ModelSpec& spec = p.sweep.models[m];
@@ -108,7 +108,7 @@ DataSet load_source(const std::string& source, const std::filesystem::path& base
 
 LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& data, std::int64_t batch,
                        bool gradients) {
-  LoadedModel loaded = load_script_model(exec, spec, data, static_cast<int>(batch), gradients);
+  LoadedModel loaded = torch().load_script_model(exec, spec, data, static_cast<int>(batch), gradients);
   say(fmt::format("model {}: {}, sha256 {}{}{}", spec.name, spec.path.filename().string(), loaded.sha256,
                   loaded.folded ? ", folded" : "", spec.channels_last ? ", channels last" : ""));
   for (const std::string& note : loaded.notes) say("note: " + note);
@@ -117,7 +117,7 @@ LoadedModel load_model(const Exec& exec, const ModelSpec& spec, const DataSet& d
 
 nlohmann::json environment(const Device& device) {
   nlohmann::json backends = {"cpu"};
-  if (cuda_survey().built) backends.push_back("cuda");
+  if (torch().cuda_survey().built) backends.push_back("cuda");
   return {{"version", ASSAY_VERSION},
           {"numerics", device.numerics()},
           {"processors", omp_get_num_procs()},

@@ -1,6 +1,7 @@
 #include "engine/corrupt.hpp"
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include "cli/cli.hpp"
 #include "data/npy.hpp"
@@ -25,7 +26,7 @@ ExitCode corrupt(const Options& options) {
   if (!options.textures.empty()) params["textures"] = options.textures;
   check_perturbation(Perturbation::Kind::corruption, options.name, params, "command line");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
-  if (options.device.threads > 0) set_threads(options.device.threads);
+  if (options.device.threads > 0) omp_set_num_threads(options.device.threads);
   const DataSet data = load_source(options.data, ".");
   CorruptRequest request;
   request.name = options.name;

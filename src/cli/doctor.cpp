@@ -16,7 +16,7 @@ struct Options {
 };
 
 nlohmann::json cuda_report() {
-  const CudaSurvey& survey = cuda_survey();
+  const CudaSurvey& survey = torch().cuda_survey();
   nlohmann::json devices = nlohmann::json::array();
   for (std::size_t i = 0; i < survey.devices.size(); ++i) {
     const CudaDeviceInfo& device = survey.devices[i];
@@ -34,7 +34,7 @@ nlohmann::json cuda_report() {
 }
 
 void print_cuda() {
-  const CudaSurvey& survey = cuda_survey();
+  const CudaSurvey& survey = torch().cuda_survey();
   if (survey.devices.empty()) fmt::print("cuda       no device: {}\n", survey.why_none);
   for (int i = 0; i < static_cast<int>(survey.devices.size()); ++i) {
     const std::string why_not = survey.why_not(i);
@@ -77,7 +77,7 @@ void time_forms(std::vector<Form>& forms, const Exec& exec, const Sweep& sweep, 
 ExitCode tune(const Options& options) {
   const Sweep sweep = read_sweep(options.tune);
   const Device device = choose_device(options.device.device.empty() ? sweep.device : options.device.device);
-  set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
+  torch().set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   const DataSet data = load_source(sweep.source, sweep.base);
   const bool attacks = sweep.attacks();
   if (!options.json)
@@ -93,7 +93,7 @@ ExitCode tune(const Options& options) {
       spec.fold = form.fold;
       spec.channels_last = form.channels_last;
       try {
-        form.model = load_script_model(device.exec(), spec, data, sweep.batch, attacks).model;
+        form.model = torch().load_script_model(device.exec(), spec, data, sweep.batch, attacks).model;
       } catch (const Error& e) {
         if (!form.fold && !form.channels_last) throw;
         form.why_not = e.what();

@@ -122,7 +122,7 @@ ExitCode verify(const Options& options) {
     throw Error(ExitCode::input, "'" + options.dir + "' holds no witnesses",
                 "`assay run --save-adversarials` and `assay attack` write them");
   const Device device = choose_device(options.device.device.empty() ? "cpu" : options.device.device);
-  set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
+  torch().set_threads(options.device.threads > 0 ? options.device.threads : omp_get_num_procs());
   Loaded loaded(options, device.exec());
   std::map<std::string, Count> cells;
   std::int64_t witnesses = 0, refuted = 0;

@@ -1,7 +1,5 @@
 #include "torch/cuda_device.hpp"
 
-#include <cstdio>
-
 #include "assay/core/error.hpp"
 
 #if ASSAY_WITH_CUDA
@@ -19,51 +17,6 @@
 #endif
 
 namespace assay {
-namespace {
-
-// As CUDA numbers its errors; here too, so that what they mean is tested in a build without CUDA.
-constexpr int kInsufficientDriver = 35, kNoDevice = 100;
-constexpr int kOldest = 8;  // compute capability; what the kernels are compiled for begins there
-
-}  // namespace
-
-std::string cuda_version(int version) {
-  return std::to_string(version / 1000) + '.' + std::to_string(version % 1000 / 10);
-}
-
-std::string explain_cuda(int code, const std::string& text, int driver, int runtime) {
-  if ((code == kInsufficientDriver || code == kNoDevice) && driver == 0) return "no NVIDIA driver was found";
-  if (code == kInsufficientDriver) {
-    return "the NVIDIA driver is too old: found one for CUDA " + cuda_version(driver) + ", expected " +
-           cuda_version(runtime / 1000 * 1000) + " or later";
-  }
-  if (code == kNoDevice || code == 0) return "the NVIDIA driver sees no device";
-  return "CUDA does not start: " + text + " (error " + std::to_string(code) + ")";
-}
-
-std::string CudaDeviceInfo::capability() const {
-  return std::to_string(major) + '.' + std::to_string(minor);
-}
-
-std::string CudaDeviceInfo::describe(int index) const {
-  char gib[32];
-  std::snprintf(gib, sizeof gib, "%.1f GiB", static_cast<double>(memory) / (1 << 30));
-  return "cuda:" + std::to_string(index) + " (" + name + ", compute capability " + capability() + ", " + gib + ")";
-}
-
-std::string CudaSurvey::why_not(int index) const {
-  if (devices.empty()) return why_none;
-  const auto count = static_cast<int>(devices.size());
-  if (index < 0 || index >= count) {
-    return count == 1
-               ? "there is one CUDA device, cuda:0"
-               : "there are " + std::to_string(count) + " CUDA devices, cuda:0 to cuda:" + std::to_string(count - 1);
-  }
-  const CudaDeviceInfo& device = devices[static_cast<std::size_t>(index)];
-  if (device.major >= kOldest) return {};
-  return "cuda:" + std::to_string(index) + " (" + device.name + ") has compute capability " + device.capability() +
-         ", expected " + std::to_string(kOldest) + ".0 or above";
-}
 
 #if ASSAY_WITH_CUDA
 
@@ -178,23 +131,57 @@ const CudaSurvey& cuda_survey() {
   return survey;
 }
 
-struct CudaDevice::State {
-  explicit State(int at) : index(at), stream(c10::cuda::getStreamFromPool(false, static_cast<c10::DeviceIndex>(at))) {}
-  int index;
-  c10::cuda::CUDAStream stream;
-  c10::cuda::CUDAStreamGuard current{stream};
-  CudaMemory memory{stream.stream()};
-  void* workspace = memory.allocate(kWorkspace);
-  ~State() { memory.deallocate(workspace); }
+namespace {
+
+class OpenDevice final : public CudaDevice {
+ public:
+  explicit OpenDevice(int index)
+      : index_(index), stream_(c10::cuda::getStreamFromPool(false, static_cast<c10::DeviceIndex>(index))) {}
+  ~OpenDevice() override { memory_.deallocate(workspace_); }
+
+  Exec exec() const override {
+    return {.backend = Backend::cuda,
+            .stream = stream_.stream(),
+            .memory = &memory_,
+            .workspace = static_cast<std::byte*>(workspace_),
+            .workspace_bytes = kWorkspace};
+  }
+
+  std::string describe() const override { return info().describe(index_); }
+
+  std::map<std::string, std::string> numerics() const override {
+    const CudaDeviceInfo& device = info();
+    const long cudnn = at::Context::versionRuntimeCuDNN();
+    return {{"device", "cuda"},
+            {"torch", TORCH_VERSION},
+            {"gpu", device.name},  // of one architecture too: heuristics look at the number of processors
+            {"sm", "sm_" + std::to_string(device.major) + std::to_string(device.minor)},
+            {"cuda", cuda_version(cuda_survey().runtime)},
+            {"cudnn", dotted(cudnn / 10000, cudnn / 100 % 100, cudnn % 100)},
+            {"cublas", cublas_version()},
+            {"float32", "ieee"},
+            {"algorithms", "deterministic"}};
+  }
+
+ private:
+  const CudaDeviceInfo& info() const { return cuda_survey().devices[static_cast<std::size_t>(index_)]; }
+
+  int index_;
+  c10::cuda::CUDAStream stream_;
+  c10::cuda::CUDAStreamGuard current_{stream_};
+  mutable CudaMemory memory_{stream_.stream()};
+  void* workspace_ = memory_.allocate(kWorkspace);
 };
 
-CudaDevice::CudaDevice(int index) {
+}  // namespace
+
+std::unique_ptr<CudaDevice> open_cuda(int index) {
   if (const std::string why_not = cuda_survey().why_not(index); !why_not.empty())
     throw Error(ExitCode::device, why_not);
   ask_for_same_bits();
   try {
     at::globalContext().lazyInitDevice(at::kCUDA);
-    state_ = std::make_unique<State>(index);
+    return std::make_unique<OpenDevice>(index);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
@@ -203,35 +190,6 @@ CudaDevice::CudaDevice(int index) {
         cuda_survey().devices[static_cast<std::size_t>(index)].describe(index) + " cannot be opened: " + useful_line(e),
         "`nvidia-smi` shows its state; --device cpu works without it");
   }
-}
-
-CudaDevice::~CudaDevice() = default;
-
-Exec CudaDevice::exec() const {
-  return {.backend = Backend::cuda,
-          .stream = state_->stream.stream(),
-          .memory = &state_->memory,
-          .workspace = static_cast<std::byte*>(state_->workspace),
-          .workspace_bytes = kWorkspace};
-}
-
-std::string CudaDevice::describe() const {
-  return cuda_survey().devices[static_cast<std::size_t>(state_->index)].describe(state_->index);
-}
-
-std::map<std::string, std::string> CudaDevice::numerics() const {
-  const CudaSurvey& survey = cuda_survey();
-  const CudaDeviceInfo& device = survey.devices[static_cast<std::size_t>(state_->index)];
-  const long cudnn = at::Context::versionRuntimeCuDNN();
-  return {{"device", "cuda"},
-          {"torch", TORCH_VERSION},
-          {"gpu", device.name},  // of one architecture too: heuristics look at the number of processors
-          {"sm", "sm_" + std::to_string(device.major) + std::to_string(device.minor)},
-          {"cuda", cuda_version(survey.runtime)},
-          {"cudnn", dotted(cudnn / 10000, cudnn / 100 % 100, cudnn % 100)},
-          {"cublas", cublas_version()},
-          {"float32", "ieee"},
-          {"algorithms", "deterministic"}};
 }
 
 void throw_if_lost(const Exec& exec, const std::string& why) {
@@ -254,19 +212,8 @@ const CudaSurvey& cuda_survey() {
   return survey;
 }
 
-struct CudaDevice::State {};
-CudaDevice::CudaDevice(int index) {
+std::unique_ptr<CudaDevice> open_cuda(int index) {
   throw Error(ExitCode::device, cuda_survey().why_not(index));
-}
-CudaDevice::~CudaDevice() = default;
-Exec CudaDevice::exec() const {
-  return {};
-}
-std::string CudaDevice::describe() const {
-  return {};
-}
-std::map<std::string, std::string> CudaDevice::numerics() const {
-  return {};
 }
 void throw_if_lost(const Exec& exec, const std::string& /*why*/) {
   require_cpu(exec);

@@ -16,7 +16,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from program import ROBUST, ROOT, STANDARD, Case
+from program import ASSAY, ROBUST, ROOT, STANDARD, Case
 from program import attack, content, corruption, idx, identity, model, npy, run, sweep, units, write
 
 SIDE, IMAGES = 28, 20
@@ -216,6 +216,18 @@ class CommandLine(BadInput):
 
 
 class ModelFile(BadInput):
+    def test_a_program_without_its_library_runs_no_model_and_says_so(self) -> None:
+        alone = shutil.copy(ASSAY, self.dir / "assay")
+        self.assertEqual(run("list", executable=alone).returncode, 0)
+        self.assertEqual(run("status", self.out, executable=alone).returncode, 0)
+        words = ("attack", ROBUST, "fashion_mnist", "fgsm", "--epsilon", "0.1", "--out", self.dir / "a")
+        result = run(*words, executable=alone)
+        self.assertEqual(result.returncode, 70, result.stderr)
+        self.assertIn("libassay_torch.so", result.stderr)
+        self.assertIn("hint: ", result.stderr)
+        write(self.dir / "libassay_torch.so", b"truncated")
+        self.assertIn("LibTorch does not load", run(*words, executable=alone).stderr)
+
     def test_a_file_that_is_no_torchscript_is_named(self) -> None:
         whole = STANDARD.read_bytes()
         tensors = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()

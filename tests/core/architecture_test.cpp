@@ -57,9 +57,9 @@ std::vector<std::string> stems(const char* folder, const char* extension) {
 }
 
 TEST(Architecture, TorchIsIncludedInItsOwnFolderOnly) {
-  // src/torch/script_model.hpp is our interface to it, and includes none.
+  // src/torch/library.hpp is our interface to it, and includes none.
   const auto found =
-      matching({"include", "cuda", "src", "bench"}, R"x(#include\s*[<"](ATen|c10|torch)/(?!script_model\.hpp))x");
+      matching({"include", "cuda", "src", "bench"}, R"x(#include\s*[<"](ATen|c10|torch)/(?!library\.hpp))x");
   ASSERT_FALSE(found.empty());
   for (const std::string& file : found) EXPECT_THAT(file, testing::MatchesRegex("src/torch/.*\\.(cpp|hpp)"));
 }

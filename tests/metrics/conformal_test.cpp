@@ -51,10 +51,11 @@ TEST(ConformalAps, SetsAreTheLikeliestClassesUpToAMass) {
   EXPECT_EQ(measure("conformal_aps", by_hand(), .4).curves.at("count_by_size")[0], 3);  // a set may be empty
 }
 
-TEST(ConformalSets, AreThoseOfMapie) {
+TEST(ConformalSets, AreThoseOfMapieAndTorchcp) {
   // MAPIE 1.1.0, SplitConformalClassifier on rows 0 .. 199, sets of rows 200 .. 399: LAC as it is; APS with
   // include_last_label=False and without random numbers (its `u` as 0). No set is empty, which MAPIE would fill, and
-  // no two probabilities of a row are equal, which it orders the other way round.
+  // no two probabilities of a row are equal, which it orders the other way round. RAPS, whose penalty MAPIE searches:
+  // TorchCP 1.2.1, RAPS(randomized=False, penalty=0.01, kreg=5) on the same rows.
   struct Golden {
     const char* metric;
     double alpha;
@@ -67,7 +68,10 @@ TEST(ConformalSets, AreThoseOfMapie) {
         {"conformal_lac", .2, {0, 0, 0, 3, 163, 34}, {0, 0, 0, 1, 124, 31}},
         {"conformal_aps", .05, {0, 0, 0, 0, 0, 1, 58, 141}, {0, 0, 0, 0, 0, 1, 49, 137}},
         {"conformal_aps", .1, {0, 0, 0, 0, 0, 4, 174, 22}, {0, 0, 0, 0, 0, 3, 156, 22}},
-        {"conformal_aps", .2, {0, 0, 0, 8, 168, 24}, {0, 0, 0, 6, 129, 22}}}) {
+        {"conformal_aps", .2, {0, 0, 0, 8, 168, 24}, {0, 0, 0, 6, 129, 22}},
+        {"conformal_raps", .05, {0, 0, 0, 0, 0, 0, 59, 141}, {0, 0, 0, 0, 0, 0, 50, 137}},
+        {"conformal_raps", .1, {0, 0, 0, 0, 0, 0, 178, 22}, {0, 0, 0, 0, 0, 0, 159, 22}},
+        {"conformal_raps", .2, {0, 0, 0, 8, 168, 24}, {0, 0, 0, 6, 129, 22}}}) {
     const double threshold = conformal_quantile(nonconformity(golden.metric, held_out), golden.alpha);
     const Estimate estimate = measure(golden.metric, tested, threshold);
     EXPECT_EQ(estimate.curves.at("count_by_size"), golden.counts) << golden.metric << " at " << golden.alpha;

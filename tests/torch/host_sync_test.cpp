@@ -123,7 +123,7 @@ class HostSync : public ::testing::TestWithParam<const char*> {
     if (std::string(GetParam()) == "cpu") return;
     if (const std::string why_not = cuda_survey().why_not(0); !why_not.empty())
       GTEST_SKIP() << "no CUDA device here: " << why_not;
-    device_ = std::make_unique<CudaDevice>(0);
+    device_ = open_cuda(0);
   }
   Exec exec() const { return device_ ? device_->exec() : Exec{}; }
   std::unique_ptr<Model> load(const ModelSpec& spec) { return load_script_model(exec(), spec, data_, 16, true).model; }
