@@ -31,7 +31,7 @@ void check_column(const MappedNpy& array, std::int64_t n, const std::string& wha
 
 }  // namespace
 
-SavedOutputs::SavedOutputs(const std::string& file, const std::string& labels, bool logits, bool bf16)
+SavedFiles::SavedFiles(const std::string& file, const std::string& labels, bool logits, bool bf16)
     : file_(file), array_(file), labels_(labels), logits_(logits), bf16_(bf16) {
   const std::vector<std::int64_t>& shape = array_.shape();
   if (shape.size() != 2 || shape[0] < 1 || shape[1] < 2)
@@ -48,13 +48,13 @@ SavedOutputs::SavedOutputs(const std::string& file, const std::string& labels, b
   check_column(labels_, n(), "a label a row");
 }
 
-std::int64_t SavedOutputs::at_once() const {
+std::int64_t SavedFiles::at_once() const {
   constexpr std::int64_t kValues = std::int64_t{1} << 18;
   return std::max<std::int64_t>(1, kValues / classes());
 }
 
 template <class T, class F>
-const float* SavedOutputs::converted(std::int64_t begin, std::int64_t n, const F& f) {
+const float* SavedFiles::converted(std::int64_t begin, std::int64_t n, const F& f) {
   const std::uint8_t* from = array_.bytes() + begin * static_cast<std::int64_t>(sizeof(T));
   values_.resize(static_cast<std::size_t>(n));
   for (float& value : values_) {
@@ -66,7 +66,7 @@ const float* SavedOutputs::converted(std::int64_t begin, std::int64_t n, const F
   return values_.data();
 }
 
-const float* SavedOutputs::values(std::int64_t first, std::int64_t rows) {
+const float* SavedFiles::values(std::int64_t first, std::int64_t rows) {
   const std::int64_t begin = first * classes(), n = rows * classes();
   if (bf16_) return converted<std::uint16_t>(begin, n, bfloat16);
   if (array_.dtype() == "<f2") return converted<std::uint16_t>(begin, n, half);
@@ -76,7 +76,7 @@ const float* SavedOutputs::values(std::int64_t first, std::int64_t rows) {
   return converted<float>(begin, n, [](float v) { return v; });
 }
 
-std::vector<std::uint16_t> SavedOutputs::labels(std::int64_t first, std::int64_t rows) const {
+std::vector<std::uint16_t> SavedFiles::labels(std::int64_t first, std::int64_t rows) const {
   std::vector<std::uint16_t> labels = read_labels(labels_, first, rows);
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= classes())
@@ -91,13 +91,13 @@ void SavedOutputs::check_probabilities(const float* values, std::int64_t first, 
     for (std::int64_t k = 0; k < classes(); ++k) {
       const auto p = static_cast<double>(values[i * classes() + k]);
       if (p < 0)
-        throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", file_, first + i, p),
+        throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", name(), first + i, p),
                     "give logits with --logits");
       sum += p;
     }
     if (!(std::abs(sum - 1) < rounding()))
       throw Error(ExitCode::input,
-                  fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", file_, first + i, sum),
+                  fmt::format("'{}': row {} sums to {}, expected probabilities that sum to 1", name(), first + i, sum),
                   "give logits with --logits");
   }
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -10,6 +11,7 @@
 #include "assay/scaling.hpp"
 #include "assay/statistics.hpp"
 #include "cli/cli.hpp"
+#include "cli/saved_cell.hpp"
 #include "cli/saved_outputs.hpp"
 #include "core/probabilities.hpp"
 #include "core/rows.hpp"
@@ -26,7 +28,8 @@ namespace fs = std::filesystem;
 struct Options {
   std::string logits, probabilities, labels, profile, dtype = "auto";
   std::string fit_logits, fit_probabilities, fit_labels, groups, class_groups;
-  std::vector<std::string> metrics, scalings;
+  std::string run, fit_samples;
+  std::vector<std::string> metrics, scalings, filters;
   double alpha = 0.1;
   bool by_class = false, json = false;
 };
@@ -76,13 +79,18 @@ class Scorer {
     }
   }
 
-  Outputs of_logits(std::int64_t n, int classes, const float* logits, const std::uint16_t* labels) {
-    rows_.resize(static_cast<std::size_t>(n));
-    score_logits({}, n, classes, logits, labels, nullptr, rows_.data());
-    if (!all_classes_) return {n, classes, nullptr, labels, rows_.data()};
+  /// `known`: the rows of these logits where they have been scored before, else null.
+  Outputs of_logits(std::int64_t n, int classes, const float* logits, const std::uint16_t* labels,
+                    const SampleRow* known = nullptr) {
+    if (known == nullptr) {
+      rows_.resize(static_cast<std::size_t>(n));
+      score_logits({}, n, classes, logits, labels, nullptr, rows_.data());
+      known = rows_.data();
+    }
+    if (!all_classes_) return {n, classes, nullptr, labels, known};
     probabilities_.resize(static_cast<std::size_t>(n * classes));
-    probabilities_of(n, classes, logits, rows_.data(), probabilities_.data());
-    return {n, classes, probabilities_.data(), labels, rows_.data()};
+    probabilities_of(n, classes, logits, known, probabilities_.data());
+    return {n, classes, probabilities_.data(), labels, known};
   }
 
   Outputs of_probabilities(std::int64_t n, int classes, const float* values, const std::uint16_t* labels) {
@@ -94,7 +102,7 @@ class Scorer {
   /// Samples [first, first + n) of what was saved.
   Outputs of(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::uint16_t* labels) {
     const float* values = saved.values(first, n);
-    if (saved.logits()) return of_logits(n, saved.classes(), values, labels);
+    if (saved.logits()) return of_logits(n, saved.classes(), values, labels, saved.rows(first, n));
     rows_.resize(static_cast<std::size_t>(n));
     // A margin for sums in another order and in float32: rows in doubt are looked at again.
     const auto tolerance = 0.9f * static_cast<float>(saved.rounding());
@@ -208,33 +216,75 @@ struct Scaled {
   }
 };
 
-template <class F>
-void each_block(const SavedOutputs& saved, const F& f) {
-  for (std::int64_t first = 0; first < saved.n(); first += saved.at_once())
-    f(first, std::min(saved.at_once(), saved.n() - first));
+/// Some of what was saved.
+struct Samples {
+  struct Range {
+    std::int64_t lo, hi;
+  };
+  SavedOutputs* saved = nullptr;  // null: none
+  std::vector<Range> ranges = {};
+
+  static Samples all(SavedOutputs& saved) { return {&saved, {{0, saved.n()}}}; }
+  std::int64_t n() const {
+    std::int64_t n = 0;
+    for (const Range& range : ranges) n += range.hi - range.lo;
+    return n;
+  }
+  /// f(first, rows), as many at once as may be.
+  template <class F>
+  void each_block(const F& f) const {
+    for (const auto& [lo, hi] : ranges)
+      for (std::int64_t first = lo; first < hi; first += saved->at_once())
+        f(first, std::min(saved->at_once(), hi - first));
+  }
+};
+
+bool is_conformal(const ChosenMetric& metric) {
+  return metric.output != nullptr && metric.output->nonconformity != nullptr;
 }
 
 /// The conformal quantiles of a held-out split, a metric each.
-std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled& scaled, SavedOutputs* held_out,
+std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled& scaled, const Samples& held_out,
                                   double alpha) {
   std::vector<double> thresholds(metrics.size(), std::numeric_limits<double>::quiet_NaN());
   std::vector<std::vector<double>> scores(metrics.size());
-  const auto fitted = [](const ChosenMetric& m) { return m.output != nullptr && m.output->nonconformity != nullptr; };
-  if (std::ranges::none_of(metrics, fitted)) return thresholds;
+  if (std::ranges::none_of(metrics, is_conformal)) return thresholds;
   Scorer scorer(metrics);
-  each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
-    const std::vector<std::uint16_t> labels = held_out->labels(first, n);
-    const Outputs outputs = scaled.of(scorer, *held_out, first, n, labels.data());
+  held_out.each_block([&](std::int64_t first, std::int64_t n) {
+    const std::vector<std::uint16_t> labels = held_out.saved->labels(first, n);
+    const Outputs outputs = scaled.of(scorer, *held_out.saved, first, n, labels.data());
     for (std::size_t m = 0; m < metrics.size(); ++m) {
-      if (!fitted(metrics[m])) continue;
-      scores[m].resize(static_cast<std::size_t>(first + n));
-      metrics[m].output->nonconformity(outputs, scores[m].data() + first);
+      if (!is_conformal(metrics[m])) continue;
+      const std::size_t before = scores[m].size();
+      scores[m].resize(before + static_cast<std::size_t>(n));
+      metrics[m].output->nonconformity(outputs, scores[m].data() + before);
     }
   });
   for (std::size_t m = 0; m < metrics.size(); ++m)
-    if (fitted(metrics[m])) thresholds[m] = conformal_quantile(std::move(scores[m]), alpha);
+    if (is_conformal(metrics[m])) thresholds[m] = conformal_quantile(std::move(scores[m]), alpha);
   return thresholds;
 }
+
+/// What a held-out split decides.
+struct Fitted {
+  std::vector<Scaled> forms;                    ///< the first: outputs as they are
+  std::vector<std::vector<double>> thresholds;  ///< a form each
+
+  Fitted(const Options& options, std::span<const ChosenMetric> metrics, const Samples& held_out) : forms(1) {
+    for (const std::string& name : options.scalings) forms.push_back({&scaling_of(name)});
+    const HeldOut split{held_out.saved != nullptr ? held_out.saved->classes() : 0, held_out.n(),
+                        [&](const HeldOut::Visit& visit) {
+                          held_out.each_block([&](std::int64_t first, std::int64_t n) {
+                            const std::vector<std::uint16_t> labels = held_out.saved->labels(first, n);
+                            visit(held_out.saved->values(first, n), labels.data(), n);
+                          });
+                        }};
+    for (Scaled& form : forms) {
+      if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
+      thresholds.push_back(thresholds_of(metrics, form, held_out, options.alpha));
+    }
+  }
+};
 
 /// Finds out whether samples were fitted on: rows, with their labels, that occur once in both files. Those of a model
 /// of few answers occur more often, and tell nothing.
@@ -255,7 +305,7 @@ class Overlap {
     if (2 * both > std::min(tested.n(), held_out.n()))
       throw Error(ExitCode::input,
                   fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, tested.n(),
-                              tested.file(), held_out.file()),
+                              tested.name(), held_out.name()),
                   "fit on samples that are not scored");
   }
 
@@ -276,8 +326,25 @@ class Overlap {
   std::unordered_map<std::size_t, Times> seen_;
 };
 
-std::unique_ptr<SavedOutputs> held_out_of(const Options& options, const SavedOutputs& saved,
-                                          std::span<const ChosenMetric> metrics) {
+/// What is fitted needs a held-out split, and two fits on one split spoil the second. `option` names it.
+void check_fits(const Options& options, std::span<const ChosenMetric> metrics, bool held_out,
+                const std::string& option) {
+  const auto conformal = std::ranges::find_if(metrics, is_conformal);
+  if (conformal == metrics.end() && options.scalings.empty()) return;
+  if (!held_out)
+    throw Error(ExitCode::usage,
+                fmt::format("{} is fitted on a held-out split",
+                            conformal != metrics.end() ? conformal->name : options.scalings[0]),
+                "give it with " + option);
+  if (conformal != metrics.end() && !options.scalings.empty())
+    throw Error(ExitCode::usage,
+                fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", conformal->name,
+                            options.scalings[0]),
+                "ask for them apart: sets cover what they promise only by labels that nothing was fitted on");
+}
+
+std::unique_ptr<SavedFiles> held_out_of(const Options& options, const SavedFiles& saved,
+                                        std::span<const ChosenMetric> metrics) {
   if (!saved.logits() && !options.scalings.empty())
     throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
   const std::string& file = saved.logits() ? options.fit_logits : options.fit_probabilities;
@@ -286,27 +353,13 @@ std::unique_ptr<SavedOutputs> held_out_of(const Options& options, const SavedOut
     throw Error(ExitCode::usage, fmt::format("a held-out split of the other kind, expected {}", option));
   if (file.empty() != options.fit_labels.empty())
     throw Error(ExitCode::usage, fmt::format("give {} and --fit-labels together", option));
-  if (file.empty()) {
-    for (const ChosenMetric& chosen : metrics)
-      if (chosen.output != nullptr && chosen.output->nonconformity != nullptr)
-        throw Error(ExitCode::usage, fmt::format("{} is fitted on a held-out split", chosen.name),
-                    fmt::format("give it with {} and --fit-labels", option));
-    if (!options.scalings.empty())
-      throw Error(ExitCode::usage, fmt::format("{} is fitted on a held-out split", options.scalings[0]),
-                  fmt::format("give it with {} and --fit-labels", option));
-    return nullptr;
-  }
-  for (const ChosenMetric& chosen : metrics)
-    if (chosen.output != nullptr && chosen.output->nonconformity != nullptr && !options.scalings.empty())
-      throw Error(ExitCode::usage,
-                  fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", chosen.name,
-                              options.scalings[0]),
-                  "ask for them apart: sets cover what they promise only by labels that nothing was fitted on");
-  auto held_out = std::make_unique<SavedOutputs>(file, options.fit_labels, saved.logits(), options.dtype == "bf16");
+  check_fits(options, metrics, !file.empty(), option + " and --fit-labels");
+  if (file.empty()) return nullptr;
+  auto held_out = std::make_unique<SavedFiles>(file, options.fit_labels, saved.logits(), options.dtype == "bf16");
   if (held_out->classes() != saved.classes())
     throw Error(ExitCode::input, fmt::format("'{}' has {} classes, expected {} as '{}' has", file, held_out->classes(),
-                                             saved.classes(), saved.file()));
-  if (fs::equivalent(file, saved.file()))
+                                             saved.classes(), saved.name()));
+  if (fs::equivalent(file, saved.name()))
     throw Error(ExitCode::input, fmt::format("'{}' is both scored and fitted on", file),
                 "fit on samples that are not scored");
   return held_out;
@@ -357,6 +410,41 @@ nlohmann::json report_of_groups(std::span<const ChosenMetric> metrics, Pass& pas
   return report;
 }
 
+/// Scores the samples as they are and after every scaling. `overlap`: null where there can be none.
+nlohmann::json score_samples(const Options& options, std::span<const ChosenMetric> metrics, Fitted& fitted,
+                             const Samples& tested, Overlap* overlap) {
+  SavedOutputs& saved = *tested.saved;
+  const Groups groups(options, saved.n(), saved.classes());
+  std::vector<Pass> passes;
+  for (const std::vector<double>& thresholds : fitted.thresholds)
+    passes.emplace_back(metrics, saved.classes(), thresholds, groups);
+  Scorer scorer(metrics);
+  tested.each_block([&](std::int64_t first, std::int64_t n) {
+    const std::vector<std::uint16_t> labels = saved.labels(first, n);
+    if (overlap != nullptr) overlap->tested_on(saved, first, n, labels);
+    for (std::size_t f = 0; f < fitted.forms.size(); ++f)
+      passes[f].add(fitted.forms[f].of(scorer, saved, first, n, labels.data()), first);
+  });
+  nlohmann::json report = {{"n", tested.n()}};
+  for (std::size_t f = 0; f < fitted.forms.size(); ++f) {
+    nlohmann::json part = {{"metrics", report_of(metrics, passes[f].all(), fitted.thresholds[f], options.alpha)}};
+    if (!groups.by.empty()) part["groups"] = report_of_groups(metrics, passes[f], groups);
+    if (f == 0) {
+      report.update(part);
+      continue;
+    }
+    part["definition"] = fitted.forms[f].scaling->definition;
+    for (const auto& [name, values] : fitted.forms[f].fitted) part["parameters"][name] = numbers(values);
+    report["scalings"][options.scalings[f - 1]] = part;
+  }
+  if (const std::int64_t undecided = passes[0].all().undecided(); undecided > 0)
+    fmt::print(stderr, "warning: {} rows of '{}' are undecided: {}\n", undecided, saved.name(),
+               !options.run.empty() ? "their logits or gradients are not finite, or their unit failed"
+               : saved.logits()     ? "their logits are not finite"
+                                    : "a probability is above 1");
+  return report;
+}
+
 void print(const nlohmann::json& metrics) {
   for (const auto& [name, entry] : metrics.items())
     fmt::print("{:<30} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
@@ -367,90 +455,141 @@ void print_groups(const nlohmann::json& groups) {
       fmt::print("{:<30} worst {} in {} {}, gap {}\n", name, entry["worst"]["value"].dump(),
                  groups["by"].get<std::string>(), entry["worst"]["group"].dump(), entry["gap"].dump());
 }
+void print_report(const nlohmann::json& report, const std::vector<std::string>& scalings) {
+  print(report["metrics"]);
+  if (report.contains("groups")) print_groups(report["groups"]);
+  for (const std::string& name : scalings) {
+    const nlohmann::json& part = report["scalings"][name];
+    fmt::print("\nafter {}: {}\n", name, part["definition"].get<std::string>());
+    for (const auto& [key, values] : part["parameters"].items())
+      if (values.size() == 1) fmt::print("{:<30} {}\n", key, values[0].dump());
+    print(part["metrics"]);
+    if (part.contains("groups")) print_groups(part["groups"]);
+  }
+}
+
+ExitCode score_files(const Options& options, std::span<const ChosenMetric> metrics) {
+  const bool from_logits = !options.logits.empty();
+  if (options.labels.empty()) throw Error(ExitCode::usage, "give --labels");
+  if (!options.fit_samples.empty() || !options.filters.empty())
+    throw Error(ExitCode::usage, "--fit-samples and --filter choose of a sweep", "give --run");
+  SavedFiles saved(from_logits ? options.logits : options.probabilities, options.labels, from_logits,
+                   options.dtype == "bf16");
+  const std::unique_ptr<SavedFiles> held_out = held_out_of(options, saved, metrics);
+  const Samples split = held_out != nullptr ? Samples::all(*held_out) : Samples{};
+  Overlap overlap;
+  split.each_block(
+      [&](std::int64_t first, std::int64_t n) { overlap.fitted_on(*held_out, first, n, held_out->labels(first, n)); });
+  Fitted fitted(options, metrics, split);
+  nlohmann::json report = score_samples(options, metrics, fitted, Samples::all(saved), &overlap);
+  if (held_out != nullptr) overlap.check(saved, *held_out);
+  if (options.json) {
+    report["schema"] = 1;
+    print_json(report);
+  } else {
+    print_report(report, options.scalings);
+  }
+  return ExitCode::done;
+}
+
+/// "LO:HI" within n samples, of which some are left.
+Samples::Range range_of(const std::string& text, std::int64_t n) {
+  Samples::Range range{-1, -1};
+  const char* const end = text.data() + text.size();
+  auto [at, failed] = std::from_chars(text.data(), end, range.lo);
+  if (failed == std::errc() && at != end && *at == ':') at = std::from_chars(at + 1, end, range.hi).ptr;
+  if (at != end || range.lo < 0 || range.hi <= range.lo || range.hi > n || range.hi - range.lo == n)
+    throw Error(
+        ExitCode::usage, fmt::format("--fit-samples {}", text),
+        fmt::format("expected LO:HI, samples LO to HI - 1 of the {} in this sweep, and some that are left to score",
+                    n));
+  return range;
+}
+
+ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics) {
+  for (const std::string* file :
+       {&options.labels, &options.fit_logits, &options.fit_probabilities, &options.fit_labels})
+    if (!file->empty() || options.dtype != "auto")
+      throw Error(ExitCode::usage, "a sweep has its own labels and types",
+                  "of the other options --run takes --fit-samples, "
+                  "--filter, --metric, --scaling, --alpha, --profile, --groups, --class-groups and --by-class");
+  const Store store(options.run);
+  const std::optional<Plan> found = store.plan();
+  if (!found)
+    throw Error(ExitCode::input, "'" + options.run + "' holds no plan.json", "give the --out folder of `assay run`");
+  const Plan& plan = *found;
+  if (!plan.keep_logits)
+    throw Error(ExitCode::input, "the sweep in '" + options.run + "' keeps no logits",
+                "run it again with keep = \"logits\"");
+  check_fits(options, metrics, !options.fit_samples.empty(), "--fit-samples");
+  std::vector<Samples::Range> tested = {{0, plan.n}}, split;
+  if (!options.fit_samples.empty()) {
+    split = {range_of(options.fit_samples, plan.n)};
+    tested = {{0, split[0].lo}, {split[0].hi, plan.n}};
+  }
+  std::vector<int> cells;
+  for (int c = 0; c < static_cast<int>(plan.cells.size()); ++c) {
+    const std::string words = plan.describe(plan.cells[static_cast<std::size_t>(c)]);
+    if (std::ranges::all_of(options.filters, [&](const std::string& word) { return words.find(word) != words.npos; }))
+      cells.push_back(c);
+  }
+  if (cells.empty())
+    throw Error(ExitCode::usage, fmt::format("no cell is called '{}'", join(options.filters, "' and '")),
+                "the first one is '" + plan.describe(plan.cells[0]) + "'");
+
+  const std::vector<std::uint16_t> labels = kept_labels(plan, store);
+  std::map<int, Fitted> by_model;
+  nlohmann::json report = {{"schema", 1}, {"plan_id", plan.id}, {"cells", nlohmann::json::array()}};
+  if (!split.empty()) report["fit_samples"] = {split[0].lo, split[0].hi};
+  for (const int c : cells) {
+    const Cell& cell = plan.cells[static_cast<std::size_t>(c)];
+    auto fitted = by_model.find(cell.model);
+    if (fitted == by_model.end()) {
+      const auto clean = std::ranges::find_if(
+          plan.cells, [&](const Cell& of) { return of.model == cell.model && of.perturbation < 0; });
+      std::optional<SavedCell> saved;
+      if (!split.empty()) saved.emplace(plan, store, static_cast<int>(clean - plan.cells.begin()), labels);
+      fitted = by_model.try_emplace(cell.model, options, metrics, saved ? Samples{&*saved, split} : Samples{}).first;
+    }
+    SavedCell saved(plan, store, c, labels);
+    nlohmann::json entry = score_samples(options, metrics, fitted->second, {&saved, tested}, nullptr);
+    if (!options.json) {
+      fmt::print("{}{}, {} samples\n", c == cells.front() ? "" : "\n", plan.describe(cell),
+                 entry["n"].get<std::int64_t>());
+      print_report(entry, options.scalings);
+    }
+    entry["model"] = plan.models[static_cast<std::size_t>(cell.model)].name;
+    entry["perturbation"] = perturbation_list(plan, cell);
+    report["cells"].push_back(std::move(entry));
+  }
+  if (options.json) print_json(report);
+  return ExitCode::done;
+}
 
 ExitCode score(const Options& options) {
-  if (options.logits.empty() == options.probabilities.empty())
-    throw Error(ExitCode::usage, "give either --logits or --probs");
+  if (!options.run.empty() + !options.logits.empty() + !options.probabilities.empty() != 1)
+    throw Error(ExitCode::usage, "give one of --logits, --probs and --run");
   if (!options.groups.empty() + !options.class_groups.empty() + options.by_class > 1)
     throw Error(ExitCode::usage, "give one of --groups, --class-groups and --by-class");
   const std::string profile = profile_of(options.profile);
   std::vector<ChosenMetric> metrics;
   for (const std::string& name : options.metrics) metrics.push_back(choose(name, profile));
-  std::vector<Scaled> forms(1);  // the first: as they are
-  for (const std::string& name : options.scalings) forms.push_back({&scaling_of(name)});
-
-  const bool from_logits = !options.logits.empty();
-  SavedOutputs saved(from_logits ? options.logits : options.probabilities, options.labels, from_logits,
-                     options.dtype == "bf16");
-  const Groups groups(options, saved.n(), saved.classes());
-  const std::unique_ptr<SavedOutputs> held_out = held_out_of(options, saved, metrics);
-  Overlap overlap;
-  if (held_out != nullptr)
-    each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
-      overlap.fitted_on(*held_out, first, n, held_out->labels(first, n));
-    });
-  const HeldOut split{saved.classes(), held_out != nullptr ? held_out->n() : 0, [&](const HeldOut::Visit& visit) {
-                        each_block(*held_out, [&](std::int64_t first, std::int64_t n) {
-                          const std::vector<std::uint16_t> labels = held_out->labels(first, n);
-                          visit(held_out->values(first, n), labels.data(), n);
-                        });
-                      }};
-  std::vector<Pass> passes;
-  std::vector<std::vector<double>> thresholds;
-  for (Scaled& form : forms) {
-    if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
-    thresholds.push_back(thresholds_of(metrics, form, held_out.get(), options.alpha));
-    passes.emplace_back(metrics, saved.classes(), thresholds.back(), groups);
-  }
-  Scorer scorer(metrics);
-  each_block(saved, [&](std::int64_t first, std::int64_t n) {
-    const std::vector<std::uint16_t> labels = saved.labels(first, n);
-    overlap.tested_on(saved, first, n, labels);
-    for (std::size_t f = 0; f < forms.size(); ++f)
-      passes[f].add(forms[f].of(scorer, saved, first, n, labels.data()), first);
-  });
-  if (held_out != nullptr) overlap.check(saved, *held_out);
-
-  nlohmann::json report = {{"schema", 1}, {"n", saved.n()}};
-  for (std::size_t f = 0; f < forms.size(); ++f) {
-    nlohmann::json part = {{"metrics", report_of(metrics, passes[f].all(), thresholds[f], options.alpha)}};
-    if (!groups.by.empty()) part["groups"] = report_of_groups(metrics, passes[f], groups);
-    if (f == 0) {
-      report.update(part);
-      continue;
-    }
-    part["definition"] = forms[f].scaling->definition;
-    for (const auto& [name, values] : forms[f].fitted) part["parameters"][name] = numbers(values);
-    report["scalings"][options.scalings[f - 1]] = part;
-  }
-  if (options.json) {
-    print_json(report);
-  } else {
-    print(report["metrics"]);
-    if (report.contains("groups")) print_groups(report["groups"]);
-    for (const std::string& name : options.scalings) {
-      const nlohmann::json& part = report["scalings"][name];
-      fmt::print("\nafter {}: {}\n", name, part["definition"].get<std::string>());
-      for (const auto& [key, values] : part["parameters"].items())
-        if (values.size() == 1) fmt::print("{:<30} {}\n", key, values[0].dump());
-      print(part["metrics"]);
-      if (part.contains("groups")) print_groups(part["groups"]);
-    }
-  }
-  if (const std::int64_t undecided = passes[0].all().undecided(); undecided > 0)
-    fmt::print(stderr, "warning: {} rows are undecided: {}\n", undecided,
-               from_logits ? "their logits are not finite" : "a probability is above 1");
-  return ExitCode::done;
+  return options.run.empty() ? score_files(options, metrics) : score_run(options, metrics);
 }
 
 }  // namespace
 
 Verb add_score(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("score", "Metrics of saved logits or probabilities");
+  CLI::App* verb = app.add_subcommand("score", "Metrics of saved logits or probabilities, or of a sweep's cells");
   verb->add_option("--logits", options->logits, "N x K .npy: float16, float32, float64");
   verb->add_option("--probs", options->probabilities, "N x K .npy, as --logits, rows sum to 1");
-  verb->add_option("--labels", options->labels, "N integers, .npy")->required();
+  verb->add_option("--labels", options->labels, "N integers, .npy");
+  verb->add_option("--run", options->run, "instead of files: the --out folder of a sweep with keep = \"logits\"");
+  verb->add_option("--filter", options->filters, "only the sweep's cells whose description has this; may be repeated");
+  verb->add_option("--fit-samples", options->fit_samples,
+                   "LO:HI of the sweep's samples: each model's clean outputs of these are its held-out split, the "
+                   "others are scored");
   verb->add_option("--metric", options->metrics, "metric, may be repeated")->required();
   verb->add_option("--dtype", options->dtype, "bf16: the values are bfloat16, saved as uint16")
       ->check(CLI::IsMember({"auto", "bf16"}));

@@ -123,7 +123,8 @@ std::vector<std::string> metrics_of(const ConfigValue* value, bool keep_logits) 
     const std::string name = text_of(element, "metrics");
     const OutputMetric* output = Registry<OutputMetric>::find(name);
     if (output != nullptr && output->nonconformity != nullptr)
-      config_error(element.where, fmt::format("metric '{}' is fitted on a held-out split: `assay score` has it", name));
+      config_error(element.where,
+                   fmt::format("metric '{}' is fitted on a held-out split: `assay score --run` has it", name));
     if (output != nullptr && !keep_logits)
       config_error(element.where, fmt::format("metric '{}' needs the probabilities of all classes: write keep = "
                                               "\"logits\" (4 bytes a class, sample and cell)",

@@ -12,6 +12,7 @@
 #include "core/score.hpp"
 #include "data/npy.hpp"
 #include "engine/corruption_errors.hpp"
+#include "engine/kept.hpp"
 #include "engine/make_attacks.hpp"
 #include "engine/scores.hpp"
 
@@ -43,8 +44,6 @@ Witnesses witnesses_of(const Plan& plan, const Unit& unit, const DataSet& data, 
   return w;
 }
 
-constexpr const char* kLabels = "labels.npy";  // of a store that keeps logits
-
 /// The metrics of all classes of a cell, from what is kept of its units.
 void measure_outputs(const Plan& plan, const Store& store, int cell, const std::vector<std::uint16_t>& labels,
                      std::span<const ChosenMetric> metrics, CellResult& result) {
@@ -54,30 +53,16 @@ void measure_outputs(const Plan& plan, const Store& store, int cell, const std::
   const std::vector<double> no_thresholds(metrics.size());
   for (const Unit& unit : plan.units) {
     if (unit.cell != cell) continue;
-    const auto record = store.read(unit);
-    if (!record) {
-      failed.resize(failed.size() + static_cast<std::size_t>(unit.hi - unit.lo), undecided_row(0));
+    const KeptUnit kept = read_kept(plan, store, unit, labels);
+    if (kept.classes == 0) {
+      failed.insert(failed.end(), kept.rows.begin(), kept.rows.end());
       failed_labels.insert(failed_labels.end(), labels.begin() + unit.lo, labels.begin() + unit.hi);
       continue;
     }
-    const auto logits = store.logits(unit);
-    if (!logits)
-      throw Error(ExitCode::merge_incomplete,
-                  fmt::format("the logits of {}, images {} to {}, are missing in '{}'",
-                              plan.describe(plan.cells[static_cast<std::size_t>(cell)]), unit.lo, unit.hi - 1,
-                              store.root().string()),
-                  "run the sweep again with keep = \"logits\"");
-    if (!logits->are_of(std::span(labels).subspan(static_cast<std::size_t>(unit.lo), record->rows.size())))
-      throw Error(ExitCode::input,
-                  fmt::format("'{}' has other labels than the sweep had for images {} to {}",
-                              (store.root() / kLabels).string(), unit.lo, unit.hi - 1),
-                  "run the sweep again, which writes it anew");
-    if (!scores) scores.emplace(metrics, logits->classes, no_thresholds);
-    std::vector<float> probabilities(logits->values.size());
-    probabilities_of(unit.hi - unit.lo, logits->classes, logits->values.data(), record->rows.data(),
-                     probabilities.data());
-    scores->add(
-        {unit.hi - unit.lo, logits->classes, probabilities.data(), labels.data() + unit.lo, record->rows.data()});
+    if (!scores) scores.emplace(metrics, kept.classes, no_thresholds);
+    std::vector<float> probabilities(kept.logits.size());
+    probabilities_of(unit.hi - unit.lo, kept.classes, kept.logits.data(), kept.rows.data(), probabilities.data());
+    scores->add({unit.hi - unit.lo, kept.classes, probabilities.data(), labels.data() + unit.lo, kept.rows.data()});
   }
   if (!scores) {
     for (const ChosenMetric& chosen : metrics)
@@ -135,8 +120,8 @@ RunSummary run_jobs(const Exec& exec, const Plan& plan, const DataSet& data, con
   };
   report();
   if (plan.keep_logits)
-    store.write(kLabels, npy_bytes("<u2", {plan.n}, data.labels.data(),
-                                   static_cast<std::size_t>(plan.n) * sizeof(data.labels[0])));
+    store.write(kKeptLabels, npy_bytes("<u2", {plan.n}, data.labels.data(),
+                                       static_cast<std::size_t>(plan.n) * sizeof(data.labels[0])));
   if (todo.empty()) return summary;
 
   std::vector<std::unique_ptr<Model>> models(plan.models.size());
@@ -290,12 +275,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
                             store.root().string(), missing),
                 "run the sweep again, or its other shards, then `assay merge " + store.root().string() + "`");
   std::vector<std::uint16_t> labels;
-  if (!outputs.empty()) {
-    labels = read_labels(store.root() / kLabels);
-    if (std::ssize(labels) != plan.n)
-      throw Error(ExitCode::input, fmt::format("'{}' has {} labels, expected {}", (store.root() / kLabels).string(),
-                                               labels.size(), plan.n));
-  }
+  if (!outputs.empty()) labels = kept_labels(plan, store);
   for (std::size_t c = 0; c < results.cells.size(); ++c) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");

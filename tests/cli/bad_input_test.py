@@ -378,7 +378,7 @@ class Score(BadInput):
                 self.refused(code, says, "score", option, files[values], "--labels", files[labels], "--metric", metric)
         rest = ("--labels", files["labels"], "--metric", "nll")
         self.refused(65, "does not exist", "score", "--logits", self.dir / "none.npy", *rest)
-        self.refused(2, "either --logits or --probs", "score", *rest)
+        self.refused(2, "one of --logits, --probs and --run", "score", *rest)
         self.refused(65, "expected bfloat16 as uint16", "score", "--logits", files["logits"], *rest, "--dtype", "bf16")
         self.refused(2, "--dtype", "score", "--logits", files["logits"], *rest, "--dtype", "f3")
         for profile in ("x", "torchmetrics-1.8"):

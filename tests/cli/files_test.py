@@ -429,7 +429,7 @@ class Score(Case):
         broken = [*self.logits[:3], [math.nan, 1.0, 0.0]]
         logits = write(self.dir / "nan.npy", npy("<f4", (4, 3), sum(broken, [])))
         result = self.done("score", "--logits", logits, *self.files[2:], "--metric", "accuracy", "--metric", "nll", "--json")
-        self.assertEqual(result.stderr, "warning: 1 rows are undecided: their logits are not finite\n")
+        self.assertEqual(result.stderr, f"warning: 1 rows of '{logits}' are undecided: their logits are not finite\n")
         metrics = json.loads(result.stdout)["metrics"]
         self.assertEqual(metrics["accuracy"]["value"], 0.5)
         self.assertTrue(math.isfinite(metrics["nll"]["value"]))

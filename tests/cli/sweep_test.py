@@ -232,6 +232,77 @@ class Results(Whole):
         self.done("run", self.config, "--out", self.dir / "out")
         self.assertEqual(digests(self.dir / "out"), digests(self.whole))
 
+    def test_a_finished_sweep_is_scored_again_cell_by_cell(self) -> None:
+        metrics = ["accuracy", "nll", "ece", "balanced_accuracy", "ece_classwise", "misclassification_auroc"]
+        top = f'metrics = {json.dumps(metrics[:-1])}\nkeep = "logits"'
+        steps = (attack("pgd_linf", "epsilon = 0.1\nsteps = 3"), corruption("contrast", 3))
+        out = self.dir / "kept"
+        self.done("run", self.write_sweep(sweep(*steps, models=MODELS, top=top)), "--out", out)
+        cells = json.loads((out / "results.json").read_text())["cells"]
+        words = [word for metric in metrics for word in ("--metric", metric)]
+        scored = self.json("score", "--run", out, *words)
+        self.assertEqual(len(scored["cells"]), 6)
+        for cell, again in zip(cells, scored["cells"]):
+            for key in ("model", "perturbation", "n"):
+                self.assertEqual(again[key], cell[key])
+            for metric in metrics[:-1]:
+                self.assertEqual(again["metrics"][metric]["value"], cell["metrics"][metric]["value"], metric)
+            self.assertIn("misclassification_auroc", again["metrics"])
+        # A held-out split of the samples, beside the same one in files.
+        plan = json.loads((out / "plan.json").read_text())
+        labels = read_npy(out / "labels.npy")[2]
+
+        def saved(cell: int, lo: int, hi: int) -> tuple[Path, Path]:
+            values = []
+            for unit in plan["units"]:
+                if unit["cell"] == cell:
+                    values += read_npy(out / "logits" / unit["key"][:2] / f"{unit['key']}.npy")[2]
+            stem = f"{cell}-{lo}"
+            return (write(self.dir / f"{stem}.npy", npy("<f4", (hi - lo, 10), values[10 * lo : 10 * hi])),
+                    write(self.dir / f"{stem}-labels.npy", npy("<i8", (hi - lo,), labels[lo:hi])))  # fmt: skip
+
+        for options in (("--metric", "conformal_lac", "--metric", "conformal_aps"), ("--metric", "nll", "--scaling", "temperature")):
+            report = self.json("score", "--run", out, *options, "--fit-samples", "0:20", "--filter", "held", "--by-class")
+            self.assertEqual([report["fit_samples"], len(report["cells"])], [[0, 20], 3])
+            for again in report["cells"]:
+                which = next(i for i, cell in enumerate(cells) if all(cell[key] == again[key] for key in ("model", "perturbation")))
+                clean = next(i for i, cell in enumerate(cells) if cell["model"] == "held" and not cell["perturbation"])
+                files, split = saved(which, 20, 32), saved(clean, 0, 20)
+                expected = self.json("score", "--logits", files[0], "--labels", files[1], "--fit-logits", split[0],
+                                     "--fit-labels", split[1], *options, "--by-class")  # fmt: skip
+                self.assertEqual(again["n"], 12)
+                if not again["perturbation"]:  # an attack's nll is that of its own last pass
+                    self.assertEqual({key: again[key] for key in expected if key != "schema"}, {k: v for k, v in expected.items() if k != "schema"})
+                    continue
+                for name, one in expected["metrics"].items():
+                    self.assertAlmostEqual(again["metrics"][name]["value"], one["value"], delta=1e-6, msg=name)
+                self.assertEqual(again.get("scalings", {}).get("temperature", {}).get("parameters"),
+                                 expected.get("scalings", {}).get("temperature", {}).get("parameters"))  # fmt: skip
+        shown = self.done("score", "--run", out, "--metric", "accuracy", "--filter", "held", "--filter", "contrast").stdout
+        self.assertRegex(shown, r"^held contrast .*, 32 samples\naccuracy ")
+        # What cannot be done, and why.
+        fit = ("--metric", "conformal_aps", "--fit-samples")
+        for code, says, *options in (
+            (2, "no cell is called 'fog'", "--metric", "ece", "--filter", "fog"),
+            (2, "conformal_aps is fitted on a held-out split", "--metric", "conformal_aps"),
+            (2, "on one held-out split", *fit, "0:20", "--scaling", "vector"),
+            *((2, "expected LO:HI", *fit, text) for text in ("0:32", "5", "20:10", "-1:3", "0:33", "0:9x", ":", "3:3")),
+            (2, "has its own labels", "--metric", "ece", "--labels", labels_file := out / "labels.npy"),
+            (2, "one of --logits, --probs and --run", "--metric", "ece", "--logits", labels_file),
+            (65, "expected (32,), a group a row", "--metric", "ece", "--groups", saved(0, 0, 8)[1]),
+        ):
+            result = run("score", "--run", out, *options)
+            self.assertEqual(result.returncode, code, options)
+            self.assertIn(says, result.stderr)
+        self.assertIn("keeps no logits", run("score", "--run", self.whole, "--metric", "ece").stderr)
+        self.assertIn("holds no plan.json", run("score", "--run", self.dir, "--metric", "ece").stderr)
+        lost = plan["units"][0]["key"]
+        for path in (out / "units" / lost[:2]).glob(f"{lost}.*"):
+            path.unlink()
+        result = run("score", "--run", out, "--metric", "ece")
+        self.assertEqual(result.returncode, 4)
+        self.assertIn("images 0 to 15, are missing", result.stderr)
+
     def test_kept_logits_score_as_the_sweep_does(self) -> None:
         metrics = ["accuracy", "nll", "balanced_accuracy", "ece_classwise"]
         top = f'metrics = {json.dumps(metrics)}\nkeep = "logits"'
