@@ -88,15 +88,26 @@ ASSAY_HD void sincos_degrees(double degrees, double& sine, double& cosine) {
 /// exp(x) for x <= 0, in double; 0 below -708. Taylor series after x = n log 2 + r, |r| <= 0.35.
 ASSAY_HD double exp_nonpositive(double x) {
   const double clipped = x > -708.0 ? x : -708.0;
-  const std::int64_t n = static_cast<std::int64_t>(clipped * 1.4426950408889634 - 0.5);
+  const auto n = static_cast<std::int32_t>(clipped * 1.4426950408889634 - 0.5);  // AVX2 has no 64-bit conversion
   const double count = static_cast<double>(n);
   const double r = (clipped - count * 0.693147180369123816490) - count * 1.90821492927058770002e-10;
-  double term = 1.0, sum = 1.0;
-  for (int k = 1; k <= 14; ++k) {
-    term = term * r / static_cast<double>(k);
-    sum += term;
-  }
-  return x > -708.0 ? sum * bits_to_double(static_cast<std::uint64_t>(n + 1023) << 52) : 0.0;
+  // Line by line: g++ would vectorise no loop around a loop.
+  double sum = 1.0 / 6227020800;
+  sum = sum * r + 1.0 / 479001600;
+  sum = sum * r + 1.0 / 39916800;
+  sum = sum * r + 1.0 / 3628800;
+  sum = sum * r + 1.0 / 362880;
+  sum = sum * r + 1.0 / 40320;
+  sum = sum * r + 1.0 / 5040;
+  sum = sum * r + 1.0 / 720;
+  sum = sum * r + 1.0 / 120;
+  sum = sum * r + 1.0 / 24;
+  sum = sum * r + 1.0 / 6;
+  sum = sum * r + 0.5;
+  sum = sum * r + 1.0;
+  sum = sum * r + 1.0;
+  const double power = bits_to_double(static_cast<std::uint64_t>(std::int64_t{n} + 1023) << 52);
+  return sum * (x > -708.0 ? power : 0.0);
 }
 
 /// log(x) for normal positive finite x, in double.

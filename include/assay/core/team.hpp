@@ -111,6 +111,16 @@ class SerialTeam {
       quads::scatter(out + i, f(whole, quads::gather(in + i, n - i)...), n - i);
   }
 
+  /// The sum of at most kFew, as below but with loops whose length is known.
+  static constexpr int kFew = 16;
+  template <class T, class F>
+  ASSAY_HD static T few(int n, const F& f) {
+    T partial[kFew] = {};
+    for (int k = 0; k < n; ++k) partial[k] = f(k);
+    for (int k = 0; k < kFew; k += 4) partial[k] = (partial[k] + partial[k + 1]) + (partial[k + 2] + partial[k + 3]);
+    return T{} + ((partial[0] + partial[8]) + (partial[4] + partial[12]));
+  }
+
   template <class F>
   ASSAY_HD auto sum(std::int64_t n, const F& f) const {
     using T = decltype(f(std::int64_t{0}));
@@ -118,6 +128,7 @@ class SerialTeam {
     if constexpr (std::is_integral_v<T>) {  // the same in any order
       for (std::int64_t i = 0; i < n; ++i) total += f(i);
     } else {
+      if (n <= kFew) return few<T>(static_cast<int>(n), f);
       for (std::int64_t first = 0; first < n; first += kSegment) {
         const std::int64_t end = first + kSegment < n ? first + kSegment : n;
         int width = kTeamWidth;
@@ -127,7 +138,8 @@ class SerialTeam {
         std::int64_t i = first;
         for (; i + kTeamElements <= end; i += kTeamElements)
           for (int k = 0; k < kTeamElements; ++k) partial[k] += f(i + k);
-        for (int k = 0; i < end; ++i, ++k) partial[k] += f(i);
+        const auto rest = static_cast<int>(end - i);
+        for (int k = 0; k < rest; ++k) partial[k] += f(i + k);
         for (int k = 0; k < width; ++k)
           partial[k] = (partial[4 * k] + partial[4 * k + 1]) + (partial[4 * k + 2] + partial[4 * k + 3]);
         for (int half = width / 2; half > 0; half /= 2)
@@ -146,12 +158,24 @@ class SerialTeam {
   /// The largest f(i); NaN never wins. `lowest` for n = 0.
   template <class T, class F>
   ASSAY_HD T max(std::int64_t n, T lowest, const F& f) const {
-    T best = lowest;
-    for (std::int64_t i = 0; i < n; ++i) {
+    // Side by side, as g++ must not reorder comparisons of floats.
+    constexpr int kSideBySide = 16;
+    T best[kSideBySide];
+    for (int k = 0; k < kSideBySide; ++k) best[k] = lowest;
+    std::int64_t i = 0;
+    for (; i + kSideBySide <= n; i += kSideBySide)
+      for (int k = 0; k < kSideBySide; ++k) {
+        const T v = f(i + k);
+        best[k] = v > best[k] ? v : best[k];
+      }
+    for (; i < n; ++i) {
       const T v = f(i);
-      best = v > best ? v : best;
+      best[0] = v > best[0] ? v : best[0];
     }
-    return best;
+    if (n < kSideBySide) return best[0];
+    for (int half = kSideBySide / 2; half > 0; half /= 2)
+      for (int k = 0; k < half; ++k) best[k] = best[k + half] > best[k] ? best[k + half] : best[k];
+    return best[0];
   }
   /// The largest f(in[i]...).
   template <class T, class F, class... In>
@@ -161,7 +185,14 @@ class SerialTeam {
 
   template <class P>
   ASSAY_HD std::int64_t count(std::int64_t n, const P& p) const {
-    return sum(n, [&](std::int64_t i) { return static_cast<std::int64_t>(p(i) ? 1 : 0); });
+    std::int64_t total = 0;
+    for (std::int64_t first = 0; first < n; first += kSegment) {
+      const std::int64_t end = first + kSegment < n ? first + kSegment : n;
+      std::int32_t found = 0;  // as wide as what is compared
+      for (std::int64_t i = first; i < end; ++i) found += p(i) ? 1 : 0;
+      total += found;
+    }
+    return total;
   }
 
   /// Runs f on one worker; what it writes is visible to all afterwards, what they read before is not overtaken.
