@@ -122,10 +122,7 @@ struct Scan {
   return (scan.signs >= 0) & (off < tolerance) & (-off < tolerance);
 }
 
-/// Rows of a thread at once.
-constexpr std::int64_t kAtOnce = 1024;
-
-/// Of up to kAtOnce rows, what top_labels says of all.
+/// What top_labels says, of some of its rows.
 bool some_top_labels(std::int64_t n, int classes, const float* probabilities, const std::uint16_t* labels,
                      float tolerance, SampleRow* out) {
   // As far as eight rows are less than a page, memory is read in one stream, which processors follow to a page's end.
@@ -159,10 +156,12 @@ bool some_top_labels(std::int64_t n, int classes, const float* probabilities, co
 
 bool top_labels(std::int64_t n, int classes, const float* probabilities, const std::uint16_t* labels, float tolerance,
                 SampleRow* out) {
+  constexpr int kValues = 1 << 13;  // of a thread at a time
+  const std::int64_t at_once = std::max(1, kValues / classes / kLanes) * kLanes;
   bool sound = true;
 #pragma omp parallel for schedule(static) reduction(&& : sound)
-  for (std::int64_t first = 0; first < n; first += kAtOnce) {
-    const bool fits = some_top_labels(std::min(kAtOnce, n - first), classes, probabilities + first * classes,
+  for (std::int64_t first = 0; first < n; first += at_once) {
+    const bool fits = some_top_labels(std::min(at_once, n - first), classes, probabilities + first * classes,
                                       labels + first, tolerance, out + first);
     sound = sound && fits;
   }

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "assay/core/registry.hpp"
@@ -65,7 +64,9 @@ TEST(TopLabel, IsWhatTheRowsWereMadeOf) {
         ASSERT_EQ(found.nll, 0.f);
         ASSERT_EQ(found.brier, 0.f);
       }
-      EXPECT_EQ(std::memcmp(&rows.back(), &beyond, sizeof beyond), 0);
+      EXPECT_EQ(rows.back().prediction, beyond.prediction);
+      EXPECT_EQ(rows.back().confidence, beyond.confidence);
+      EXPECT_EQ(rows.back().brier, beyond.brier);
     }
 }
 
