@@ -6,7 +6,7 @@ usage: bench/statistics_bench.py [--rows 10000000] [--classes 10] [--repeats 3] 
 The contenders run in turn, in another order each time. assay's time is that of its process, less that of the same command on
 one row in the same turn ("starts": mostly LibTorch's libraries, as the peers' clock leaves out importing torch): it maps the file,
 checks every row, and finds confidences and what is right. The peers' arrays are in memory before their clock starts. "reads" is
-numpy.sum over the mapped file. AUROC is of confidence as a sign of being right; the peers get confidences and what is
+numpy.sum over the mapped probabilities, "reads labels too" over the labels as well: all that assay reads. AUROC is of confidence as a sign of being right; the peers get confidences and what is
 right, and their clock leaves out finding those. What each one found is printed beside its time. --growth: assay alone, over
 rows and classes, with the most anonymous memory that its process held. Run in .venv-parity.
 """
@@ -66,6 +66,11 @@ def score(folder: Path, metric: str, *files: str) -> float:
     return json.loads(done.stdout)["metrics"][metric]["value"]
 
 
+def reads(folder: Path, name: str) -> float:
+    values = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return float(np.sum(values, dtype=values.dtype))
+
+
 def anonymous(folder: Path, metric: str) -> float:
     """The most anonymous memory of the process, in MB."""
     process = subprocess.Popen(command(folder, metric), stdout=subprocess.DEVNULL)
@@ -111,7 +116,8 @@ def main() -> int:
         confidence, right = values.max(axis=1), values.argmax(axis=1) == labels
         jobs = {
             "starts": lambda: score(folder, "ece", "first", "first-label"),
-            "reads": lambda: float(np.sum(np.load(folder / "probs.npy", mmap_mode="r"), dtype=np.float32)),
+            "reads": lambda: reads(folder, "probs"),
+            "reads labels too": lambda: reads(folder, "probs") + reads(folder, "labels"),
             "ece, assay": lambda: score(folder, "ece"),
             "ece, torchmetrics": lambda: float(MulticlassCalibrationError(num_classes=options.classes, n_bins=15)(probabilities, truth)),
             "auroc, assay": lambda: score(folder, "misclassification_auroc"),

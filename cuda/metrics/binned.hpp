@@ -1,7 +1,9 @@
 #pragma once
+#include <bit>
 #include <cmath>
 #include <vector>
 
+#include "assay/core/math.hpp"
 #include "metrics/metric_kernel.hpp"
 
 // What the errors of calibration share: samples by their confidence in 15 bins of equal width.
@@ -12,42 +14,55 @@ constexpr int kBins = 15;
 // Where a confidence on an edge belongs, and what the edges are in floating point, is where implementations differ.
 struct LowerClosed {  // [lo, hi), the last bin closed; edges k/15 correctly rounded to float32
   static constexpr int kCount = kBins;
-  ASSAY_HD static bool reaches(float confidence, int k) {
-    return k < kBins && confidence >= static_cast<float>(k * (1.0 / kBins));  // a quotient would be slower
-  }
-  static consteval bool correctly_rounded() {
-    for (int k = 0; k <= kBins; ++k)
-      if (static_cast<float>(k * (1.0 / kBins)) != static_cast<float>(static_cast<double>(k) / kBins)) return false;
-    return true;
+  ASSAY_HD static constexpr bool reaches(float confidence, int k) {
+    return confidence >= static_cast<float>(static_cast<double>(k) / kBins);
   }
 };
-static_assert(LowerClosed::correctly_rounded());
 struct UpperClosed {  // (lo, hi], float64 edges k * (1/15) as numpy.linspace gives: scikit-learn's calibration_curve
   static constexpr int kCount = kBins;
-  ASSAY_HD static bool reaches(float confidence, int k) {
-    return k<kBins&& static_cast<double>(confidence)> static_cast<double>(k) * (1.0 / kBins);
+  ASSAY_HD static constexpr bool reaches(float confidence, int k) {
+    return static_cast<double>(confidence) > static_cast<double>(k) * (1.0 / kBins);
   }
 };
 // [lo, hi) with torch.linspace's float32 edges; a confidence of 1.0 has a 16th bin to itself. torch fuses the
 // multiplication and the subtraction on CPUs with AVX2, hence one rounding.
 struct TorchMetrics {
   static constexpr int kCount = kBins + 1;
-  ASSAY_HD static bool reaches(float confidence, int k) {
+  ASSAY_HD static constexpr bool reaches(float confidence, int k) {
     const auto step = static_cast<double>(1.f / static_cast<float>(kBins));
     const double edge = k < (kBins + 1) / 2 ? step * k : 1.0 - step * (kBins - k);
     return confidence >= static_cast<float>(edge);
   }
 };
 
+/// Whether a confidence's product with 15, rounded to float32, reaches k where the confidence reaches edge k, and not
+/// before: so it is for edges between the same float32 numbers as k/15. The product rises with the confidence, so that
+/// the numbers at the edges tell.
+template <class Edges>
+consteval bool is_product() {
+  const auto product = [](std::uint32_t confidence) { return std::bit_cast<float>(confidence) * float{kBins}; };
+  for (int k = 1; k < Edges::kCount; ++k) {
+    std::uint32_t edge = std::bit_cast<std::uint32_t>(static_cast<float>(k * (1.0 / kBins))) - 2;  // off by 1 at most
+    while (!Edges::reaches(std::bit_cast<float>(edge), k)) ++edge;
+    if (product(edge) < static_cast<float>(k) || product(edge - 1) >= static_cast<float>(k)) return false;
+  }
+  return true;
+}
+static_assert(is_product<LowerClosed>() && is_product<UpperClosed>() && !is_product<TorchMetrics>());
+
 /// The last bin whose edge the confidence reaches. Edges are off k/15 by roundings only.
 template <class Edges>
 ASSAY_HD int bin_of(float confidence) {
   const float scaled = confidence * static_cast<float>(kBins);
   const int near = static_cast<int>(scaled);
-  constexpr float kFar = 1e-4f;
-  if (const float past = scaled - static_cast<float>(near); past > kFar && past < 1 - kFar) return near;
-  if (near > 0 && !Edges::reaches(confidence, near)) return near - 1;
-  return Edges::reaches(confidence, near + 1) ? near + 1 : near;
+  if constexpr (is_product<Edges>()) {
+    return near < Edges::kCount ? near : Edges::kCount - 1;
+  } else {
+    constexpr float kFar = 1e-4f;
+    if (const float past = scaled - static_cast<float>(near); past > kFar && past < 1 - kFar) return near;
+    if (near > 0 && !Edges::reaches(confidence, near)) return near - 1;
+    return Edges::reaches(confidence, near + 1) ? near + 1 : near;
+  }
 }
 
 template <class Edges>
@@ -62,6 +77,43 @@ struct Binned {
     tally.add(bin, 1);
     tally.add(kCount + bin, row.has(SampleRow::correct) ? 1 : 0);
     tally.add(2 * kCount + bin, fixed32(row.confidence));
+  }
+
+  /// Rows that a word has room for: their confidences in its low bits, then how many are correct, then how many.
+  static constexpr int kBatch = 512;
+  /// Observes up to kBatch rows on a CPU: what a row adds is one word, found for several rows at a time. That loop has
+  /// no branches, reads all that is wanted of a row at once, and takes integers from the bits of doubles, as AVX2
+  /// converts to 32 bits only.
+  template <class Tally>
+  ASSAY_HD static void observe_batch(const SampleRow* rows, int n, const Tally& tally)
+    requires(is_product<Edges>())
+  {
+    constexpr int kCorrect = 42, kRows = 52, kWays = 4;
+    static_assert(std::uint64_t{kBatch} << 32 < std::uint64_t{1} << kCorrect && kBatch < 1 << (kRows - kCorrect));
+    int bin[kBatch];
+    std::uint64_t word[kBatch];
+    for (int row = 0; row < n; ++row) {
+      std::uint64_t start;  // prediction, flags, confidence
+      __builtin_memcpy(&start, rows + row, sizeof start);
+      const std::uint64_t decided = ((start >> 16) / SampleRow::undecided & 1) - 1;
+      const float confidence = bits_to_float(static_cast<std::uint32_t>((start & decided) >> 32));
+      bin[row] = bin_of<Edges>(confidence);
+      const double units = std::floor(static_cast<double>(confidence) * 0x1p32);
+      const std::uint64_t fixed = double_to_bits(units + 0x1p52) - double_to_bits(0x1p52);
+      word[row] = (fixed + ((start >> 16 & SampleRow::correct) << kCorrect) + (std::uint64_t{1} << kRows)) & decided;
+    }
+    // In turn to four sums, as one that has just been added to is not at hand yet.
+    std::uint64_t sums[kWays][kCount] = {};
+    int i = 0;
+    for (; i + kWays <= n; i += kWays)
+      for (int way = 0; way < kWays; ++way) sums[way][bin[i + way]] += word[i + way];
+    for (; i < n; ++i) sums[0][bin[i]] += word[i];
+    for (int b = 0; b < kCount; ++b) {
+      const std::uint64_t sum = sums[0][b] + sums[1][b] + sums[2][b] + sums[3][b];
+      tally.add(b, sum >> kRows);
+      tally.add(kCount + b, (sum >> kCorrect) % (1 << (kRows - kCorrect)));
+      tally.add(2 * kCount + b, sum % (std::uint64_t{1} << kCorrect));
+    }
   }
 };
 

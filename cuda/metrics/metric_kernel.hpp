@@ -37,15 +37,22 @@ struct MetricKernel {
     const std::int64_t count = n - first < kRowsPerTeam ? n - first : kRowsPerTeam;
     const SharedTally shared{state};
     if constexpr (std::is_same_v<Team, SerialTeam>) {  // an atomic addition takes as long as all else of a row
-      // In turn to two sums, as one that has just been added to is not at hand yet.
-      std::uint64_t sums[M::kWords] = {}, others[M::kWords] = {};
-      std::int64_t i = 0;
-      for (; i + 1 < count; i += 2) {
-        M::observe(from[i], OwnTally{sums});
-        M::observe(from[i + 1], OwnTally{others});
+      std::uint64_t sums[M::kWords] = {};
+      if constexpr (requires { M::observe_batch(from, 0, OwnTally{sums}); }) {
+        for (std::int64_t i = 0; i < count; i += M::kBatch)
+          M::observe_batch(from + i, static_cast<int>(count - i < M::kBatch ? count - i : M::kBatch), OwnTally{sums});
+      } else {
+        // In turn to two sums, as one that has just been added to is not at hand yet.
+        std::uint64_t others[M::kWords] = {};
+        std::int64_t i = 0;
+        for (; i + 1 < count; i += 2) {
+          M::observe(from[i], OwnTally{sums});
+          M::observe(from[i + 1], OwnTally{others});
+        }
+        if (i < count) M::observe(from[i], OwnTally{sums});
+        for (int word = 0; word < M::kWords; ++word) sums[word] += others[word];
       }
-      if (i < count) M::observe(from[i], OwnTally{sums});
-      for (int word = 0; word < M::kWords; ++word) shared.add(word, sums[word] + others[word]);
+      for (int word = 0; word < M::kWords; ++word) shared.add(word, sums[word]);
     } else {
       team.each(count, [=](std::int64_t i) { M::observe(from[i], shared); });
     }

@@ -50,8 +50,8 @@ const SampleRow* SavedCell::rows(std::int64_t first, std::int64_t rows) {
   return rows_.data();
 }
 
-std::vector<std::uint16_t> SavedCell::labels(std::int64_t first, std::int64_t rows) const {
-  return {labels_.begin() + first, labels_.begin() + first + rows};
+std::span<const std::uint16_t> SavedCell::labels(std::int64_t first, std::int64_t rows) {
+  return {labels_.data() + first, static_cast<std::size_t>(rows)};
 }
 
 }  // namespace assay::cli

@@ -20,7 +20,7 @@ class SavedCell final : public SavedOutputs {
   std::int64_t at_once() const override { return plan_.unit_size; }
   /// NaN of undecided samples. Throws what read_kept throws.
   const float* values(std::int64_t first, std::int64_t rows) override;
-  std::vector<std::uint16_t> labels(std::int64_t first, std::int64_t rows) const override;
+  std::span<const std::uint16_t> labels(std::int64_t first, std::int64_t rows) override;
   /// As the sweep has them, which knows what the point of an attack was. Throws what read_kept throws.
   const SampleRow* rows(std::int64_t first, std::int64_t rows) override;
 

@@ -32,7 +32,7 @@ void check_column(const MappedNpy& array, std::int64_t n, const std::string& wha
 }  // namespace
 
 SavedFiles::SavedFiles(const std::string& file, const std::string& labels, bool logits, bool bf16)
-    : file_(file), array_(file), labels_(labels), logits_(logits), bf16_(bf16) {
+    : file_(file), array_(file), label_array_(labels), logits_(logits), bf16_(bf16) {
   const std::vector<std::int64_t>& shape = array_.shape();
   if (shape.size() != 2 || shape[0] < 1 || shape[1] < 2)
     throw Error(ExitCode::input,
@@ -45,7 +45,7 @@ SavedFiles::SavedFiles(const std::string& file, const std::string& labels, bool 
         ExitCode::input,
         "'" + file + "' holds " + dtype + ", expected " + (bf16 ? "bfloat16 as uint16" : "float16, float32 or float64"),
         dtype == "<u2" ? "bfloat16 saved as uint16 needs --dtype bf16" : "");
-  check_column(labels_, n(), "a label a row");
+  check_column(label_array_, n(), "a label a row");
 }
 
 std::int64_t SavedFiles::at_once() const {
@@ -76,13 +76,12 @@ const float* SavedFiles::values(std::int64_t first, std::int64_t rows) {
   return converted<float>(begin, n, [](float v) { return v; });
 }
 
-std::vector<std::uint16_t> SavedFiles::labels(std::int64_t first, std::int64_t rows) const {
-  std::vector<std::uint16_t> labels = read_labels(labels_, first, rows);
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] >= classes())
-      throw Error(ExitCode::input, fmt::format("'{}': label {} at index {}, expected 0..{}", labels_.path().string(),
-                                               labels[i], first + static_cast<std::int64_t>(i), classes() - 1));
-  return labels;
+std::span<const std::uint16_t> SavedFiles::labels(std::int64_t first, std::int64_t rows) {
+  labels_.resize(static_cast<std::size_t>(rows));
+  if (read_labels(label_array_, first, labels_) < classes()) return labels_;
+  const auto wrong = std::ranges::find_if(labels_, [&](std::uint16_t label) { return label >= classes(); });
+  throw Error(ExitCode::input, fmt::format("'{}': label {} at index {}, expected 0..{}", label_array_.path().string(),
+                                           *wrong, first + (wrong - labels_.begin()), classes() - 1));
 }
 
 void SavedOutputs::check_probabilities(const float* values, std::int64_t first, std::int64_t rows) const {
@@ -105,7 +104,9 @@ void SavedOutputs::check_probabilities(const float* values, std::int64_t first, 
 std::vector<std::uint16_t> read_column(const std::string& file, std::int64_t n, const std::string& what) {
   const MappedNpy array(file);
   check_column(array, n, what);
-  return read_labels(array, 0, n, "group");
+  std::vector<std::uint16_t> numbers(static_cast<std::size_t>(n));
+  read_labels(array, 0, numbers, "group");
+  return numbers;
 }
 
 }  // namespace assay::cli

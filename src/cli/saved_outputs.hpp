@@ -23,8 +23,8 @@ class SavedOutputs {
 
   /// float32, rows x classes, until the next call.
   virtual const float* values(std::int64_t first, std::int64_t rows) = 0;
-  /// Below classes().
-  virtual std::vector<std::uint16_t> labels(std::int64_t first, std::int64_t rows) const = 0;
+  /// Below classes(), until the next call.
+  virtual std::span<const std::uint16_t> labels(std::int64_t first, std::int64_t rows) = 0;
   /// What is known of the samples without looking at `values`, until the next call; null: nothing.
   virtual const SampleRow* rows(std::int64_t /*first*/, std::int64_t /*rows*/) { return nullptr; }
 
@@ -47,7 +47,7 @@ class SavedFiles final : public SavedOutputs {
   std::int64_t at_once() const override;
   const float* values(std::int64_t first, std::int64_t rows) override;
   /// Throws assay::Error (exit 65) for one that is not below classes().
-  std::vector<std::uint16_t> labels(std::int64_t first, std::int64_t rows) const override;
+  std::span<const std::uint16_t> labels(std::int64_t first, std::int64_t rows) override;
   double rounding() const override { return bf16_ ? 0.005 : 0.001; }
 
  private:
@@ -55,9 +55,10 @@ class SavedFiles final : public SavedOutputs {
   const float* converted(std::int64_t begin, std::int64_t n, const F& f);
 
   std::string file_;
-  MappedNpy array_, labels_;
+  MappedNpy array_, label_array_;
   bool logits_, bf16_;
   std::vector<float> values_;
+  std::vector<std::uint16_t> labels_;
 };
 
 /// Integers 0..65535 of `file`, of which there must be `n`, `what` each.

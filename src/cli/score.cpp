@@ -251,7 +251,7 @@ std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled&
   if (std::ranges::none_of(metrics, is_conformal)) return thresholds;
   Scorer scorer(metrics);
   held_out.each_block([&](std::int64_t first, std::int64_t n) {
-    const std::vector<std::uint16_t> labels = held_out.saved->labels(first, n);
+    const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
     const Outputs outputs = scaled.of(scorer, *held_out.saved, first, n, labels.data());
     for (std::size_t m = 0; m < metrics.size(); ++m) {
       if (!is_conformal(metrics[m])) continue;
@@ -275,7 +275,7 @@ struct Fitted {
     const HeldOut split{held_out.saved != nullptr ? held_out.saved->classes() : 0, held_out.n(),
                         [&](const HeldOut::Visit& visit) {
                           held_out.each_block([&](std::int64_t first, std::int64_t n) {
-                            const std::vector<std::uint16_t> labels = held_out.saved->labels(first, n);
+                            const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
                             visit(held_out.saved->values(first, n), labels.data(), n);
                           });
                         }};
@@ -290,10 +290,10 @@ struct Fitted {
 /// of few answers occur more often, and tell nothing.
 class Overlap {
  public:
-  void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
+  void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels) {
     each_hash(saved, first, n, labels, [&](std::size_t hash) { ++seen_[hash].fitted; });
   }
-  void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::vector<std::uint16_t>& labels) {
+  void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels) {
     if (seen_.empty()) return;
     each_hash(saved, first, n, labels, [&](std::size_t hash) {
       if (const auto found = seen_.find(hash); found != seen_.end()) ++found->second.tested;
@@ -311,8 +311,8 @@ class Overlap {
 
  private:
   template <class F>
-  static void each_hash(SavedOutputs& saved, std::int64_t first, std::int64_t n,
-                        const std::vector<std::uint16_t>& labels, const F& f) {
+  static void each_hash(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels,
+                        const F& f) {
     const auto* values = reinterpret_cast<const char*>(saved.values(first, n));
     const std::size_t bytes = static_cast<std::size_t>(saved.classes()) * sizeof(float);
     for (const std::uint16_t label : labels) {
@@ -420,7 +420,7 @@ nlohmann::json score_samples(const Options& options, std::span<const ChosenMetri
     passes.emplace_back(metrics, saved.classes(), thresholds, groups);
   Scorer scorer(metrics);
   tested.each_block([&](std::int64_t first, std::int64_t n) {
-    const std::vector<std::uint16_t> labels = saved.labels(first, n);
+    const std::span<const std::uint16_t> labels = saved.labels(first, n);
     if (overlap != nullptr) overlap->tested_on(saved, first, n, labels);
     for (std::size_t f = 0; f < fitted.forms.size(); ++f)
       passes[f].add(fitted.forms[f].of(scorer, saved, first, n, labels.data()), first);

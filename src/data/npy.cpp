@@ -307,32 +307,39 @@ void take_images(NpyArray images, const fs::path& file, DataSet& data) {
 }
 
 template <class T>
-std::vector<std::uint16_t> narrowed(const MappedNpy& array, std::int64_t first, std::int64_t count, const char* what) {
-  std::vector<std::uint16_t> numbers(static_cast<std::size_t>(count));
+std::uint16_t narrow(const MappedNpy& array, std::int64_t first, std::span<std::uint16_t> numbers, const char* what) {
   const std::uint8_t* from = array.bytes() + first * static_cast<std::int64_t>(sizeof(T));
-  for (std::uint16_t& number : numbers) {
-    T value;
-    std::memcpy(&value, from, sizeof(T));
-    from += sizeof(T);
-    if (!std::in_range<std::uint16_t>(value))
-      throw Error(ExitCode::input, fmt::format("'{}' has {} {} at index {}; expected 0..65535", array.path().string(),
-                                               what, value, first + (&number - numbers.data())));
-    number = static_cast<std::uint16_t>(value);
+  const auto value = [from](std::size_t i) {
+    T read;
+    std::memcpy(&read, from + i * sizeof(T), sizeof(T));
+    return read;
+  };
+  std::uint64_t bits = 0;  // of all of them: no branches, so that the loop is vectorised
+  std::uint16_t largest = 0;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    bits |= static_cast<std::uint64_t>(value(i));
+    numbers[i] = static_cast<std::uint16_t>(value(i));
+    largest = std::max(largest, numbers[i]);
   }
-  return numbers;
+  if (std::in_range<std::uint16_t>(bits)) return largest;
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    if (!std::in_range<std::uint16_t>(value(i)))
+      throw Error(ExitCode::input, fmt::format("'{}' has {} {} at index {}; expected 0..65535", array.path().string(),
+                                               what, value(i), first + static_cast<std::int64_t>(i)));
+  return largest;
 }
 
 template <class... T>
-std::vector<std::uint16_t> narrowed_any(const MappedNpy& array, std::int64_t first, std::int64_t count,
-                                        const char* what) {
-  std::vector<std::uint16_t> labels;
+std::uint16_t narrow_any(const MappedNpy& array, std::int64_t first, std::span<std::uint16_t> numbers,
+                         const char* what) {
+  std::uint16_t largest = 0;
   const bool known =
-      ((array.dtype() == npy_dtype<T>() ? (labels = narrowed<T>(array, first, count, what), true) : false) || ...);
+      ((array.dtype() == npy_dtype<T>() ? (largest = narrow<T>(array, first, numbers, what), true) : false) || ...);
   if (!known) {
     throw Error(ExitCode::input,
                 fmt::format("'{}' has dtype '{}'; expected an integer type", array.path().string(), array.dtype()));
   }
-  return labels;
+  return largest;
 }
 
 /// Type, shape and number of bytes of the array that begins at the reading position, and ends where the file does.
@@ -382,10 +389,10 @@ MappedNpy::~MappedNpy() {
   munmap(map_, map_size_);
 }
 
-std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count,
-                                       const char* what) {
-  return narrowed_any<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
-                      std::uint64_t, std::int64_t>(array, first, count, what);
+std::uint16_t read_labels(const MappedNpy& array, std::int64_t first, std::span<std::uint16_t> labels,
+                          const char* what) {
+  return narrow_any<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, std::uint64_t,
+                    std::int64_t>(array, first, labels, what);
 }
 
 std::vector<std::uint16_t> read_labels(const fs::path& file) {
@@ -394,7 +401,9 @@ std::vector<std::uint16_t> read_labels(const fs::path& file) {
     throw Error(ExitCode::input, fmt::format("'{}' has shape {}; expected one dimension, a label an image",
                                              file.string(), shape_text(array.shape())));
   }
-  return read_labels(array, 0, array.shape()[0]);
+  std::vector<std::uint16_t> labels(static_cast<std::size_t>(array.shape()[0]));
+  read_labels(array, 0, labels);
+  return labels;
 }
 
 std::vector<float> read_images(const fs::path& file, const std::vector<std::int64_t>& shape) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -68,9 +69,9 @@ class MappedNpy {
 
 /// Labels of any integer type, one-dimensional, 0..65535. Throws assay::Error (exit 65) naming the first that is not.
 std::vector<std::uint16_t> read_labels(const std::filesystem::path& file);
-/// `count` of them from `first` on.
-std::vector<std::uint16_t> read_labels(const MappedNpy& array, std::int64_t first, std::int64_t count,
-                                       const char* what = "label");
+/// Into `labels`, those from `first` on; returns the largest.
+std::uint16_t read_labels(const MappedNpy& array, std::int64_t first, std::span<std::uint16_t> labels,
+                          const char* what = "label");
 
 /// The first n images of a file of at least as many: float32, (n, c, h, w) = shape, in [0, 1]. Throws assay::Error
 /// (exit 65) with what was found and what is expected.

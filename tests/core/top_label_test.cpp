@@ -41,6 +41,56 @@ TEST(TopLabel, IsThatOfTheWholeScoring) {
     }
 }
 
+TEST(TopLabel, IsWhatTheRowsWereMadeOf) {
+  for (int classes = 2; classes <= 40; ++classes)
+    for (const std::int64_t n : {1, 2, 5, 8, 13, 1023, 1024, 1025, 2051}) {
+      const auto top = [&](std::int64_t row) { return static_cast<int>((7 * row + 3) % classes); };
+      const auto confidence = [&](std::int64_t row) { return .5f + static_cast<float>(row % 100 + 1) / 256.f; };
+      std::vector<float> p;
+      std::vector<std::uint16_t> labels;
+      for (std::int64_t row = 0; row < n; ++row) {
+        for (int k = 0; k < classes; ++k)
+          p.push_back(k == top(row) ? confidence(row) : (1 - confidence(row)) / static_cast<float>(classes - 1));
+        labels.push_back(static_cast<std::uint16_t>(row % 3 == 0 ? top(row) : (top(row) + 1) % classes));
+      }
+      const SampleRow beyond = {1, 2, 3.f, 4.f, 5.f};
+      std::vector<SampleRow> rows(static_cast<std::size_t>(n + 1), beyond);
+      ASSERT_TRUE(top_labels(n, classes, p.data(), labels.data(), 1e-3f, rows.data())) << n << " x " << classes;
+      for (std::int64_t row = 0; row < n; ++row) {
+        const SampleRow& found = rows[static_cast<std::size_t>(row)];
+        ASSERT_EQ(found.prediction, top(row)) << n << " x " << classes << ", row " << row;
+        ASSERT_EQ(found.flags, row % 3 == 0 ? SampleRow::correct : 0);
+        ASSERT_EQ(found.confidence, confidence(row));
+        ASSERT_EQ(found.nll, 0.f);
+        ASSERT_EQ(found.brier, 0.f);
+      }
+      EXPECT_EQ(rows.back().prediction, beyond.prediction);
+      EXPECT_EQ(rows.back().confidence, beyond.confidence);
+      EXPECT_EQ(rows.back().brier, beyond.brier);
+    }
+}
+
+TEST(TopLabel, SeesEveryNumberOfEveryRow) {
+  for (int classes = 2; classes <= 17; ++classes)
+    for (const std::int64_t n : {13, 1037}) {  // the latter are more than are scanned at once, and some over
+      std::vector<float> p(static_cast<std::size_t>(n * classes), 1.f / static_cast<float>(classes));
+      const std::vector<std::uint16_t> labels(static_cast<std::size_t>(n));
+      std::vector<SampleRow> rows(static_cast<std::size_t>(n));
+      const auto sound = [&] { return top_labels(n, classes, p.data(), labels.data(), 1e-3f, rows.data()); };
+      for (std::int64_t row = 0; row < n; row += n == 13 ? 1 : 518)
+        for (int k = 0; k < classes; ++k) {
+          float& one = p[static_cast<std::size_t>(row * classes + k)];
+          const float was = one;
+          one += .002f;
+          EXPECT_FALSE(sound()) << "row " << row << ", class " << k << " of " << classes;
+          one = was + .0005f;
+          EXPECT_TRUE(sound());
+          EXPECT_EQ(rows[static_cast<std::size_t>(row)].prediction, k);
+          one = was;
+        }
+    }
+}
+
 TEST(TopLabel, WantsACloserLookAtWhatMayBeNoProbabilities) {
   const std::uint16_t label = 0;
   SampleRow row{};

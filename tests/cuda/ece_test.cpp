@@ -136,6 +136,46 @@ TEST(Ece, IsZeroWhenSureAndRightAndOneWhenSureAndWrong) {
   }
 }
 
+TEST(Ece, CountsEveryRowOnceWhereverItIs) {
+  // Confidence (17 b + 8) / 256 is in bin b. The bins in turn, every fourth right, every seventh undecided.
+  for (const std::int64_t n : {1, 3, 4, 511, 512, 513, 4095, 4096, 4097, 4608, 9001})
+    for (const std::string profile : {"", "sklearn", "torchmetrics"}) {
+      std::vector<SampleRow> rows;
+      std::vector<double> count(profile == "torchmetrics" ? 16 : 15), correct(count.size()), confidence(count.size());
+      for (std::int64_t i = 0; i < n; ++i) {
+        const auto bin = static_cast<std::size_t>(i % 15);
+        rows.push_back(sample(static_cast<float>(17 * bin + 8) / 256.f, i % 4 == 0));
+        if (i % 7 == 4) {  // whatever its confidence is
+          rows.back().flags |= SampleRow::undecided;
+          rows.back().confidence = i % 2 == 0 ? NAN : -3e9f;
+          continue;
+        }
+        ++count[bin];
+        correct[bin] += i % 4 == 0 ? 1 : 0;
+        confidence[bin] += static_cast<double>(17 * bin + 8) / 256;
+      }
+      const Estimate e = measure("ece", rows, profile);
+      double gaps = 0, all = 0;
+      for (std::size_t b = 0; b < count.size(); ++b) {
+        EXPECT_EQ(e.curves.at("count")[b], count[b]) << n << " rows, bin " << b << ' ' << profile;
+        all += count[b];
+        gaps += std::abs(correct[b] - confidence[b]);
+        if (count[b] == 0) continue;
+        EXPECT_EQ(e.curves.at("accuracy")[b], correct[b] / count[b]) << n << " rows, bin " << b;
+        EXPECT_EQ(e.curves.at("confidence")[b], confidence[b] / count[b]) << n << " rows, bin " << b;
+      }
+      EXPECT_EQ(e.value, gaps / all);
+    }
+}
+
+TEST(Ece, TruncatesConfidencesToUnitsOfTwoToTheMinus32) {
+  // 2^-9 + 2^-32 has no more bits than a float32 has; 2^-10 + 2^-33 has half a unit, 2^-33 is but one half.
+  const float whole = 0x1.000002p-9f, half = 0x1.000002p-10f;
+  EXPECT_EQ(measure("ece", std::vector<SampleRow>(600, sample(whole, false))).value, static_cast<double>(whole));
+  EXPECT_EQ(measure("ece", std::vector<SampleRow>(600, sample(half, false))).value, 0x1p-10);
+  EXPECT_EQ(measure("ece", std::vector<SampleRow>(600, sample(0x1p-33f, false))).value, 0.0);
+}
+
 TEST(Ece, LeavesUndecidedOut) {
   SampleRow undecided = sample(0.f, false);
   undecided.flags = SampleRow::undecided;

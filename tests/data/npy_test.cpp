@@ -311,6 +311,26 @@ TEST_F(Npy, SourceRefusesLabelsThatDoNotFit) {
                EndsWith("labels.npy' has label 18446744073709551615 at index 0; expected 0..65535"));
 }
 
+TEST_F(Npy, LabelsOfAPartAreChecked) {
+  std::vector<std::int64_t> labels(100, 7);
+  labels[3] = 65535;
+  labels[60] = 300;
+  labels[90] = 65536;
+  labels[95] = -5;
+  write_file(dir_.path() / "many.npy", npy<std::int64_t>({100}, labels));
+  const MappedNpy array(dir_.path() / "many.npy");
+  std::vector<std::uint16_t> part(60);
+  EXPECT_EQ(read_labels(array, 30, part), 300);
+  EXPECT_EQ(part[29], 7);
+  EXPECT_EQ(part[30], 300);
+  EXPECT_EQ(read_labels(array, 0, part), 65535);
+  EXPECT_ERROR(read_labels(array, 40, part, "group"), ExitCode::input,
+               EndsWith("many.npy' has group 65536 at index 90; expected 0..65535"));
+  part.resize(9);
+  EXPECT_ERROR(read_labels(array, 91, part), ExitCode::input,
+               EndsWith("many.npy' has label -5 at index 95; expected 0..65535"));
+}
+
 TEST_F(Npy, SourceRefusesLabelsThatAreNotIntegers) {
   EXPECT_ERROR(load(images_, npy<float>({2}, {0, 1})), ExitCode::input,
                EndsWith("labels.npy' has dtype '<f4'; expected an integer type"));
