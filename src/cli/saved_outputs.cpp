@@ -85,10 +85,11 @@ std::span<const std::uint16_t> SavedFiles::labels(std::int64_t first, std::int64
 }
 
 void SavedOutputs::check_probabilities(const float* values, std::int64_t first, std::int64_t rows) const {
+  const std::int64_t width = classes();
   for (std::int64_t i = 0; i < rows; ++i) {
     double sum = 0;
-    for (std::int64_t k = 0; k < classes(); ++k) {
-      const auto p = static_cast<double>(values[i * classes() + k]);
+    for (std::int64_t k = 0; k < width; ++k) {
+      const auto p = static_cast<double>(values[i * width + k]);
       if (p < 0)
         throw Error(ExitCode::input, fmt::format("'{}': row {} has {}, expected probabilities", name(), first + i, p),
                     "give logits with --logits");
