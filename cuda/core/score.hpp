@@ -28,7 +28,7 @@ ASSAY_HD SampleRow undecided_row(unsigned flags) {
   return {kNoPrediction, static_cast<std::uint16_t>(flags | SampleRow::undecided), 0.f, 0.f, 0.f};
 }
 
-/// Of kernels that score rows of logits: three doubles and an exponential in double take 80 registers.
+/// Of kernels that score rows of logits: three doubles and an exponential in double take 62 to 70 registers.
 constexpr int kScoringTeams = 3;
 
 /// From logits; `known` are flags that stand already. Undecided where a logit is not finite.
