@@ -1,4 +1,5 @@
 #include "assay/core/team.hpp"
+#include "core/few_classes.hpp"
 #include "core/pixels.hpp"
 #include "core/score.hpp"
 
@@ -185,11 +186,16 @@ void luma(const Exec& exec, const float* rgb, Images<float> out) {
 }
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out) {
-  for_each_team(exec, rows, ScoreLogits{classes, logits, label, flags, out});
+  const std::int64_t done = score_few_classes<true>(exec, rows, classes, logits, label, flags, out);
+  for_each_team(exec, rows - done,
+                ScoreLogits{classes, logits + done * classes, label + done, flags == nullptr ? nullptr : flags + done,
+                            out + done});
 }
 void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const float* probabilities,
                          const std::uint16_t* label, SampleRow* out) {
-  for_each_team(exec, rows, ScoreProbabilities{classes, probabilities, label, out});
+  const std::int64_t done = score_few_classes<false>(exec, rows, classes, probabilities, label, nullptr, out);
+  for_each_team(exec, rows - done,
+                ScoreProbabilities{classes, probabilities + done * classes, label + done, out + done});
 }
 void number_rows(const Exec& exec, std::int64_t rows, std::int64_t first, std::int64_t last, std::uint32_t* sample) {
   for_each_team(exec, 1, NumberRows{rows, first, last, sample});

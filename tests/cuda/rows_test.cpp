@@ -5,8 +5,10 @@
 
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "core/score.hpp"
 #include "core/sha256.hpp"
 #include "golden.hpp"
 #include "images.hpp"
@@ -140,15 +142,33 @@ TEST(Luma, TreatsEachImageAlone) {
   EXPECT_EQ(out, (std::vector<float>{0.299f, 0.587f}));
 }
 
+/// A row among others and as the last of nine: a CPU takes eight of few classes at once, and the rest alone.
+template <class Score>
+SampleRow scored_in_company(const std::vector<float>& row, std::uint16_t label, const Score& score) {
+  constexpr std::size_t kRows = 9;
+  std::vector<float> all;
+  for (std::size_t r = 0; r < kRows; ++r) all.insert(all.end(), row.begin(), row.end());
+  const std::size_t classes = row.size();
+  for (const std::size_t other : {2, 5})  // another one, and a broken one
+    std::fill_n(all.begin() + static_cast<std::ptrdiff_t>(other * classes), classes, other == 2 ? 1.f : kNan);
+  const Labels labels(kRows, label);
+  std::vector<SampleRow> rows(kRows);
+  score(kRows, static_cast<int>(classes), all.data(), labels.data(), rows.data());
+  EXPECT_EQ(rows[5].prediction, kNoPrediction);
+  for (const std::size_t r : {0, 1, 3, 4, 6, 7})
+    EXPECT_EQ(std::memcmp(&rows[r], &rows[8], sizeof(SampleRow)), 0) << "row " << r;
+  return rows[0];
+}
 SampleRow scored(const std::vector<float>& logits, std::uint16_t label, std::uint16_t flags = 0) {
-  SampleRow row{};
-  score_logits({}, 1, static_cast<int>(logits.size()), logits.data(), &label, &flags, &row);
-  return row;
+  return scored_in_company(logits, label, [&](auto n, int classes, const float* z, const auto* labels, SampleRow* out) {
+    const std::vector<std::uint16_t> known(n, flags);
+    score_logits({}, static_cast<std::int64_t>(n), classes, z, labels, known.data(), out);
+  });
 }
 SampleRow scored_probabilities(const std::vector<float>& p, std::uint16_t label) {
-  SampleRow row{};
-  score_probabilities({}, 1, static_cast<int>(p.size()), p.data(), &label, &row);
-  return row;
+  return scored_in_company(p, label, [](auto n, int classes, const float* values, const auto* labels, SampleRow* out) {
+    score_probabilities({}, static_cast<std::int64_t>(n), classes, values, labels, out);
+  });
 }
 
 TEST(ScoreLogits, DescribesTheSoftmax) {

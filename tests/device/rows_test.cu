@@ -24,18 +24,25 @@ TEST_F(Rows, HaveTheLumaOfTheCpu) {
 }
 
 TEST_F(Rows, HaveTheScoresOfTheCpu) {
-  // Ordinary, sure and wrong, a tie, and broken ones.
+  // Ordinary, sure and wrong, a tie, and broken ones; often enough for a CPU to take eight at once.
+  constexpr int kRows = 6, kTimes = 3;
   const std::vector<float> p = {0.2f, 0.5f, 0.3f, /**/ 1.f,  0.f, 0.f,   /**/ 0.4f, 0.4f, 0.2f,
                                 kNan, 0.5f, 0.5f, /**/ 1.5f, 0.f, -0.5f, /**/ 0.f,  0.f,  1.f};
   const std::vector<float> z = {0.f,  2.f, 1.f, /**/ 90.f,      -90.f, 0.f, /**/ 2.f, 2.f,        0.f,
                                 kNan, 0.f, 0.f, /**/ kInfinity, 0.f,   0.f, /**/ 1.f, -kInfinity, 0.f};
   const std::vector<std::uint16_t> labels = {1, 1, 0, 1, 1, 2}, known = {0, SampleRow::fooled_any, 0, 0, 0, 0};
+  const auto repeated = [](const auto& once) {
+    auto all = once;
+    for (int i = 1; i < kTimes; ++i) all.insert(all.end(), once.begin(), once.end());
+    return all;
+  };
   const auto run = [&](const Exec& exec) {
-    const Held<float> probabilities(exec, p), logits(exec, z);
-    const Held<std::uint16_t> label(exec, labels), flags(exec, known);
-    const Held<SampleRow> a(exec, std::vector<SampleRow>(6)), b(exec, std::vector<SampleRow>(6));
-    score_probabilities(exec, 6, 3, probabilities.data(), label.data(), a.data());
-    score_logits(exec, 6, 3, logits.data(), label.data(), flags.data(), b.data());
+    const Held<float> probabilities(exec, repeated(p)), logits(exec, repeated(z));
+    const Held<std::uint16_t> label(exec, repeated(labels)), flags(exec, repeated(known));
+    const std::vector<SampleRow> none(kRows * kTimes);
+    const Held<SampleRow> a(exec, none), b(exec, none);
+    score_probabilities(exec, kRows * kTimes, 3, probabilities.data(), label.data(), a.data());
+    score_logits(exec, kRows * kTimes, 3, logits.data(), label.data(), flags.data(), b.data());
     std::vector<SampleRow> all = a.fetch();
     for (const SampleRow& row : b.fetch()) all.push_back(row);
     return all;

@@ -73,6 +73,8 @@ LIST = [
     ("cuda/corruptions/corruption_kernel.hpp", "if (4 * q + k < row.size()) gray", "if (4 * q + k < row.size() - 1) gray", "cpu:*EveryCorruption*gaussian_noise"),
     ("cuda/corruptions/shot_noise.cu", "kParts + (m >> 18)]", "kParts + (m >> 18) + 1]", "cpu:ShotNoise.*"),
     ("cuda/core/score.hpp", "if (before < 5)", "if (before <= 5)", "cpu:Score*"),
+    ("cuda/core/few_classes.hpp", "before[r] < 5", "before[r] <= 5", "cpu:Score*"),
+    ("cuda/core/few_classes.hpp", "v[k][r] = values[r", "v[k][r] = values[(r & 6)", "cpu:Score*"),
     ("cuda/core/rows.cu", "? from + r : until", "? from + r + 1 : until", "cpu:NumberRows.*"),
     ("cuda/corruptions/corruption_kernel.hpp", "team.map_quads(n, draws + at, drawn);", "team.map_quads(n - 1, draws + at, drawn);", "cpu:*EveryCorruption*gaussian_noise"),
     ("cuda/corruptions/hsv.hpp", "team.each(plane, ", "team.each(plane + 1, ", "*EveryCorruption*brightness"),
@@ -111,6 +113,7 @@ LIST = [
 COMPILED_IN = {
     TEAM: TEAM_TEST,
     "cuda/attacks/l1_ball.hpp": "tests/cuda/l1_ball_test.cpp",
+    "cuda/core/few_classes.hpp": "cuda/core/rows.cu",
     "cuda/core/score.hpp": "cuda/core/rows.cu",
     "cuda/metrics/binned.hpp": "cuda/metrics/ece.cu",
     "cuda/metrics/metric_kernel.hpp": "cuda/metrics/accuracy.cu",
