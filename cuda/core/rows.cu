@@ -1,7 +1,7 @@
 #include "assay/core/team.hpp"
-#include "core/few_classes.hpp"
 #include "core/pixels.hpp"
 #include "core/score.hpp"
+#include "core/side_by_side.hpp"
 
 namespace assay {
 namespace {
@@ -186,14 +186,14 @@ void luma(const Exec& exec, const float* rgb, Images<float> out) {
 }
 void score_logits(const Exec& exec, std::int64_t rows, int classes, const float* logits, const std::uint16_t* label,
                   const std::uint16_t* flags, SampleRow* out) {
-  const std::int64_t done = score_few_classes<true>(exec, rows, classes, logits, label, flags, out);
+  const std::int64_t done = score_groups<true>(exec, rows, classes, logits, label, flags, out);
   for_each_team(exec, rows - done,
                 ScoreLogits{classes, logits + done * classes, label + done, flags == nullptr ? nullptr : flags + done,
                             out + done});
 }
 void score_probabilities(const Exec& exec, std::int64_t rows, int classes, const float* probabilities,
                          const std::uint16_t* label, SampleRow* out) {
-  const std::int64_t done = score_few_classes<false>(exec, rows, classes, probabilities, label, nullptr, out);
+  const std::int64_t done = score_groups<false>(exec, rows, classes, probabilities, label, nullptr, out);
   for_each_team(exec, rows - done,
                 ScoreProbabilities{classes, probabilities + done * classes, label + done, out + done});
 }
