@@ -13,6 +13,7 @@ struct Outputs {
   const float* probabilities = nullptr;   ///< n x classes, rows sum to 1; of an undecided sample anything
   const std::uint16_t* labels = nullptr;  ///< n, below classes
   const SampleRow* rows = nullptr;        ///< n
+  std::int64_t undecided = -1;            ///< of them; -1: not counted yet
 };
 
 /// A statistic that needs the probabilities of all classes, not a SampleRow alone. Its state is 64-bit integers, all

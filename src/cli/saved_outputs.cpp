@@ -49,7 +49,7 @@ SavedFiles::SavedFiles(const std::string& file, const std::string& labels, bool 
 }
 
 std::int64_t SavedFiles::at_once() const {
-  constexpr std::int64_t kValues = std::int64_t{1} << 18;
+  constexpr std::int64_t kValues = std::int64_t{1} << 20;
   return std::max<std::int64_t>(1, kValues / classes());
 }
 

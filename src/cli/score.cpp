@@ -106,9 +106,9 @@ class Scorer {
     rows_.resize(static_cast<std::size_t>(n));
     // A margin for sums in another order and in float32: rows in doubt are looked at again.
     const auto tolerance = 0.9f * static_cast<float>(saved.rounding());
-    const bool sound = top_labels(n, saved.classes(), values, labels, tolerance, rows_.data());
-    if (sound && top_label_) return {n, saved.classes(), values, labels, rows_.data()};
-    if (!sound) saved.check_probabilities(values, first, n);
+    const auto undecided = top_labels(n, saved.classes(), values, labels, tolerance, rows_.data());
+    if (undecided && top_label_) return {n, saved.classes(), values, labels, rows_.data(), *undecided};
+    if (!undecided) saved.check_probabilities(values, first, n);
     return of_probabilities(n, saved.classes(), values, labels);
   }
 

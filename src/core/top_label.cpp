@@ -97,8 +97,13 @@ struct Scan {
   }
 };
 
-/// Writes what is known of eight rows; -1 where a row is sound, else 0.
-[[gnu::always_inline]] inline Ints eight(Rows row, int classes, Shorts labels, float tolerance, SampleRow* out) {
+/// Where -1 is in a lane, and 0 elsewhere.
+struct Found {
+  Ints sound, decided;
+};
+
+/// Writes what is known of eight rows.
+[[gnu::always_inline]] inline Found eight(Rows row, int classes, Shorts labels, float tolerance, SampleRow* out) {
   const Scan scan(row, classes);
   const Floats off = scan.sum - 1.f, top = scan.best.top;
   // Comparisons are -1 where they hold, NaN holds for none.
@@ -119,53 +124,64 @@ struct Scan {
     rows[i] = __builtin_shufflevector(even, odd, 0, 1, 4, 5);
     rows[i + 2] = __builtin_shufflevector(even, odd, 2, 3, 6, 7);
   }
-  return (scan.signs >= 0) & (off < tolerance) & (-off < tolerance);
+  return {(scan.signs >= 0) & (off < tolerance) & (-off < tolerance), decided};
 }
 
-/// What top_labels says, of some of its rows.
-bool some_top_labels(std::int64_t n, int classes, const float* probabilities, const std::uint16_t* labels,
-                     float tolerance, SampleRow* out) {
+/// Of some rows of top_labels how many are undecided; -1: some row is not sound.
+std::int64_t some_top_labels(std::int64_t n, int classes, const float* probabilities, const std::uint16_t* labels,
+                             float tolerance, SampleRow* out) {
   // As far as eight rows are less than a page, memory is read in one stream, which processors follow to a page's end.
   constexpr int kLine = 16, kPage = 1024;
   const int ahead = kLanes * classes < kPage ? kLanes * classes : 0;
-  Ints sound = Ints{} - 1;
+  Ints sound = Ints{} - 1, decided = Ints{};
+  std::int64_t left = n;
   const float* row[kLanes];
-  for (; n >= kLanes; n -= kLanes) {
+  for (; left >= kLanes; left -= kLanes) {
 #pragma GCC unroll 8
     for (int i = 0; i < kLanes; ++i) row[i] = probabilities + std::int64_t{i} * classes;
     for (int i = 0; i < ahead; i += kLine) __builtin_prefetch(probabilities + kPage + i);
-    sound &= eight(row, classes, *reinterpret_cast<const ShortsAnywhere*>(labels), tolerance, out);
+    const Found found = eight(row, classes, *reinterpret_cast<const ShortsAnywhere*>(labels), tolerance, out);
+    sound &= found.sound;
+    decided += found.decided;
     probabilities += std::int64_t{kLanes} * classes;
     labels += kLanes;
     out += kLanes;
   }
-  if (n > 0) {  // the last row several times
-    for (int i = 0; i < kLanes; ++i) row[i] = probabilities + std::min<std::int64_t>(i, n - 1) * classes;
+  if (left > 0) {  // the last row several times
+    for (int i = 0; i < kLanes; ++i) row[i] = probabilities + std::min<std::int64_t>(i, left - 1) * classes;
     Shorts truth = {};
-    std::memcpy(&truth, labels, static_cast<std::size_t>(n) * sizeof *labels);
+    std::memcpy(&truth, labels, static_cast<std::size_t>(left) * sizeof *labels);
     SampleRow rows[kLanes];
-    sound &= eight(row, classes, truth, tolerance, rows);
-    std::copy_n(rows, n, out);
+    const Found found = eight(row, classes, truth, tolerance, rows);
+    sound &= found.sound;
+    decided += found.decided & (Ints{0, 1, 2, 3, 4, 5, 6, 7} < static_cast<std::int32_t>(left));
+    std::copy_n(rows, left, out);
   }
   bool all = true;
-  for (int i = 0; i < kLanes; ++i) all = all && sound[i] != 0;
-  return all;
+  std::int64_t undecided = n;
+  for (int i = 0; i < kLanes; ++i) {
+    all = all && sound[i] != 0;
+    undecided += decided[i];
+  }
+  return all ? undecided : -1;
 }
 
 }  // namespace
 
-bool top_labels(std::int64_t n, int classes, const float* probabilities, const std::uint16_t* labels, float tolerance,
-                SampleRow* out) {
+std::optional<std::int64_t> top_labels(std::int64_t n, int classes, const float* probabilities,
+                                       const std::uint16_t* labels, float tolerance, SampleRow* out) {
   constexpr int kValues = 1 << 13;  // of a thread at a time
   const std::int64_t at_once = std::max(1, kValues / classes / kLanes) * kLanes;
   bool sound = true;
-#pragma omp parallel for schedule(static) reduction(&& : sound)
+  std::int64_t undecided = 0;
+#pragma omp parallel for schedule(static) reduction(&& : sound) reduction(+ : undecided)
   for (std::int64_t first = 0; first < n; first += at_once) {
-    const bool fits = some_top_labels(std::min(at_once, n - first), classes, probabilities + first * classes,
-                                      labels + first, tolerance, out + first);
-    sound = sound && fits;
+    const std::int64_t found = some_top_labels(std::min(at_once, n - first), classes, probabilities + first * classes,
+                                               labels + first, tolerance, out + first);
+    sound = sound && found >= 0;
+    undecided += found;
   }
-  return sound;
+  return sound ? std::optional(undecided) : std::nullopt;
 }
 
 }  // namespace assay

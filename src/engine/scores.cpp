@@ -1,6 +1,6 @@
 #include "engine/scores.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 namespace assay {
 
@@ -25,13 +25,9 @@ void Scores::add(const Outputs& outputs) {
   const std::span rows(outputs.rows, static_cast<std::size_t>(outputs.n));
   if (ranked) order_.add(rows);
   n_ += outputs.n;
-  std::uint64_t undecided = 0;
-  for (const SampleRow& row : rows) {
-    std::uint64_t start;  // not the flags alone, so that g++ vectorises the loop
-    std::memcpy(&start, &row, sizeof start);
-    undecided += (start >> 16) / SampleRow::undecided & 1;
-  }
-  undecided_ += static_cast<std::int64_t>(undecided);
+  undecided_ += outputs.undecided >= 0
+                    ? outputs.undecided
+                    : std::ranges::count_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); });
 }
 
 std::vector<Estimate> Scores::finish() {
