@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "assay/core/error.hpp"
-
 namespace assay::cli {
 
 SavedCell::SavedCell(const Plan& plan, const Store& store, int cell, const std::vector<std::uint16_t>& labels)
@@ -16,9 +14,9 @@ SavedCell::SavedCell(const Plan& plan, const Store& store, int cell, const std::
     if (unit.cell == cell) units_.push_back(&unit);
   for (const Unit* unit : units_) {
     classes_ = read_kept(plan, store, *unit, labels).classes;
-    if (classes_ > 0) return;
+    if (classes_ > 0) break;
   }
-  throw Error(ExitCode::input, "no unit of " + name_ + " was computed", "--filter leaves cells out");
+  if (classes_ > 0) check_kept_labels(store, labels, classes_);
 }
 
 void SavedCell::load(std::int64_t first, std::int64_t rows) {

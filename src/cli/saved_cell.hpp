@@ -10,7 +10,8 @@ namespace assay::cli {
 /// A cell of a finished sweep with keep = "logits", read unit by unit. All references outlive it.
 class SavedCell final : public SavedOutputs {
  public:
-  /// Throws assay::Error (exit 65) where no unit of it was computed.
+  /// Throws what read_kept and check_kept_labels throw. Where no unit was computed, classes() is 0 and there is no
+  /// more.
   SavedCell(const Plan& plan, const Store& store, int cell, const std::vector<std::uint16_t>& labels);
 
   std::int64_t n() const override { return plan_.n; }

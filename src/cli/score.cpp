@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -37,7 +38,10 @@ struct Options {
 ChosenMetric choose(const std::string& name, const std::string& profile) {
   if (const OutputMetric* output = Registry<OutputMetric>::find(name)) return {name, nullptr, output};
   const Metric* metric = Registry<Metric>::find(name);
-  if (metric == nullptr || !metric->applies(CellKind::clean)) {
+  if (metric != nullptr && !metric->applies(CellKind::clean))
+    throw Error(ExitCode::usage, "metric '" + name + "' is of what an attack did, not of outputs",
+                "the results.json of a sweep has it");
+  if (metric == nullptr) {
     std::vector<std::string> names;
     for (const auto& [key, entry] : Registry<Metric>::all())
       if (entry.applies(CellKind::clean)) names.push_back(key);
@@ -234,8 +238,10 @@ struct Samples {
   template <class F>
   void each_block(const F& f) const {
     for (const auto& [lo, hi] : ranges)
-      for (std::int64_t first = lo; first < hi; first += saved->at_once())
-        f(first, std::min(saved->at_once(), hi - first));
+      for (std::int64_t first = lo, n = 0; first < hi; first += n) {
+        n = std::min(saved->at_once() - first % saved->at_once(), hi - first);  // no block goes through two units
+        f(first, n);
+      }
   }
 };
 
@@ -492,6 +498,28 @@ ExitCode score_files(const Options& options, std::span<const ChosenMetric> metri
   return ExitCode::done;
 }
 
+/// What a scaling is fitted on must be finite.
+void check_decided(SavedCell& saved, const Samples::Range& range) {
+  const std::int64_t n = range.hi - range.lo;
+  const std::span rows(saved.rows(range.lo, n), static_cast<std::size_t>(n));
+  const auto undecided = std::ranges::find_if(rows, [](const SampleRow& row) { return row.has(SampleRow::undecided); });
+  if (undecided != rows.end())
+    throw Error(ExitCode::input,
+                fmt::format("sample {} of '{}' is undecided, or its unit failed: no scaling is fitted on it",
+                            range.lo + (undecided - rows.begin()), saved.name()),
+                "give other samples with --fit-samples");
+}
+
+/// Of a cell that no unit of was computed.
+nlohmann::json nothing_computed(std::span<const ChosenMetric> metrics, std::int64_t n) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  nlohmann::json entry = {{"n", n}, {"metrics", nlohmann::json::object()}};
+  for (const ChosenMetric& chosen : metrics)
+    entry["metrics"][chosen.name] =
+        to_json({kNone, kNone, kNone, kNone, {}, "no unit was computed"}, chosen.definition());
+  return entry;
+}
+
 /// "LO:HI" within n samples, of which some are left.
 Samples::Range range_of(const std::string& text, std::int64_t n) {
   Samples::Range range{-1, -1};
@@ -548,15 +576,24 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
       const auto clean = std::ranges::find_if(
           plan.cells, [&](const Cell& of) { return of.model == cell.model && of.perturbation < 0; });
       std::optional<SavedCell> saved;
-      if (!split.empty()) saved.emplace(plan, store, static_cast<int>(clean - plan.cells.begin()), labels);
+      if (!split.empty()) {
+        saved.emplace(plan, store, static_cast<int>(clean - plan.cells.begin()), labels);
+        if (saved->classes() == 0)
+          throw Error(ExitCode::input, "no unit of '" + saved->name() + "' was computed, on which to fit",
+                      "run the sweep again, or name cells of other models with --filter");
+        if (!options.scalings.empty()) check_decided(*saved, split[0]);
+      }
       fitted = by_model.try_emplace(cell.model, options, metrics, saved ? Samples{&*saved, split} : Samples{}).first;
     }
     SavedCell saved(plan, store, c, labels);
-    nlohmann::json entry = score_samples(options, metrics, fitted->second, {&saved, tested}, nullptr);
+    const Samples samples{&saved, tested};
+    const bool computed = saved.classes() > 0;
+    nlohmann::json entry = computed ? score_samples(options, metrics, fitted->second, samples, nullptr)
+                                    : nothing_computed(metrics, samples.n());
     if (!options.json) {
       fmt::print("{}{}, {} samples\n", c == cells.front() ? "" : "\n", plan.describe(cell),
                  entry["n"].get<std::int64_t>());
-      print_report(entry, options.scalings);
+      print_report(entry, computed ? options.scalings : std::vector<std::string>{});
     }
     entry["model"] = plan.models[static_cast<std::size_t>(cell.model)].name;
     entry["perturbation"] = perturbation_list(plan, cell);

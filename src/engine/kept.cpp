@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "assay/core/error.hpp"
 #include "core/score.hpp"
 #include "data/npy.hpp"
@@ -14,6 +16,15 @@ std::vector<std::uint16_t> kept_labels(const Plan& plan, const Store& store) {
   if (std::ssize(labels) != plan.n)
     throw Error(ExitCode::input, fmt::format("'{}' has {} labels, expected {}", file.string(), labels.size(), plan.n));
   return labels;
+}
+
+void check_kept_labels(const Store& store, std::span<const std::uint16_t> labels, int classes) {
+  const auto wrong = std::ranges::find_if(labels, [&](std::uint16_t label) { return label >= classes; });
+  if (wrong != labels.end())
+    throw Error(ExitCode::input,
+                fmt::format("'{}' has the label {}, expected less than {}", (store.root() / kKeptLabels).string(),
+                            *wrong, classes),
+                "run the sweep again, which writes it anew");
 }
 
 KeptUnit read_kept(const Plan& plan, const Store& store, const Unit& unit, std::span<const std::uint16_t> labels) {
@@ -37,6 +48,12 @@ KeptUnit read_kept(const Plan& plan, const Store& store, const Unit& unit, std::
                 fmt::format("'{}' has other labels than the sweep had for images {} to {}",
                             (store.root() / kKeptLabels).string(), unit.lo, unit.hi - 1),
                 "run the sweep again, which writes it anew");
+  // What is kept of an attack is another pass, which a random model may answer otherwise.
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::span row(logits->values.data() + i * static_cast<std::size_t>(logits->classes),
+                        static_cast<std::size_t>(logits->classes));
+    if (!std::ranges::all_of(row, finite)) record->rows[i] = undecided_row(record->rows[i].flags);
+  }
   return {std::move(record->rows), logits->classes, std::move(logits->values)};
 }
 

@@ -70,6 +70,7 @@ void measure_outputs(const Plan& plan, const Store& store, int cell, const std::
                                      std::nan(""), {},           "no unit was computed"};
     return;
   }
+  check_kept_labels(store, failed_labels, scores->classes());
   // No probability is read of what is undecided.
   scores->add({std::ssize(failed), scores->classes(), nullptr, failed_labels.data(), failed.data()});
   const std::vector<Estimate> estimates = scores->finish();

@@ -83,6 +83,46 @@ class FailedUnits(Case):
         self.assertEqual(identity(out), before, "what succeeded is not computed again")
         self.done("merge", out, code=3)
 
+    def test_what_failed_is_undecided_when_a_sweep_is_scored_again(self) -> None:
+        n, white = 48, 40
+        pixels = bytearray(random.Random(1).randbytes(n * SIDE * SIDE))
+        pixels[white * SIDE * SIDE : (white + 1) * SIDE * SIDE] = b"\xff" * (SIDE * SIDE)
+        write(self.dir / "data/images.npy", npy("|u1", (n, SIDE, SIDE), bytes(pixels)))
+        write(self.dir / "data/labels.npy", npy("|u1", (n,), [i % 10 for i in range(n)]))
+        failing = ROOT / "tests/golden/fails_on_white.pt"
+        top = f'batch = 16\nmetrics = ["accuracy", "balanced_accuracy"]\nkeep = "logits"\n[data]\nsource = "npy:{self.dir / "data"}"\n'
+        model_table = f'[[model]]\nname = "m"\npath = "{failing}"\n'
+        out = self.dir / "out"
+        self.done("run", self.write_sweep(top + model_table + attack("fgsm", "epsilon = 0.01")), "--out", out, code=3)
+        words = ("score", "--run", out, "--metric", "balanced_accuracy", "--metric", "accuracy")
+        cells = json.loads((out / "results.json").read_text())["cells"]
+        scored = self.done(*words, "--by-class", "--json")
+        self.assertIn("16 rows of 'm clean of", scored.stderr)
+        for cell, again in zip(cells, json.loads(scored.stdout)["cells"]):
+            for metric in ("balanced_accuracy", "accuracy"):
+                self.assertEqual(again["metrics"][metric]["value"], cell["metrics"][metric]["value"])
+        fit = ("--metric", "nll", "--scaling", "temperature", "--fit-samples", "24:40")
+        result = run("score", "--run", out, *fit)
+        self.assertEqual((result.returncode, "sample 32 of 'm clean of" in result.stderr), (65, True), result.stderr)
+        # A label that no class has, where no unit's digest would tell.
+        kept = (out / "labels.npy").read_bytes()
+        (out / "labels.npy").write_bytes(kept[:-2] + b"\x60\xea")
+        for command in (words, (*words, "--by-class"), ("merge", out)):
+            result = run(*command)
+            self.assertEqual((result.returncode, "has the label 60000" in result.stderr), (65, True), result.stderr)
+        (out / "labels.npy").write_bytes(kept)
+        # A cell without any unit says so, and the others are scored.
+        plan = json.loads((out / "plan.json").read_text())
+        for unit in plan["units"]:
+            if unit["cell"] == 1 and (record := out / "units" / unit["key"][:2] / f"{unit['key']}.json").exists():
+                record.unlink()
+                write(out / "failures" / f"{unit['key']}.json", (next((out / "failures").glob("*.json"))).read_bytes())
+        last = self.json(*words)["cells"][1]
+        self.assertEqual((last["n"], last["metrics"]["accuracy"]["value"]), (n, None))
+        self.assertEqual(last["metrics"]["accuracy"]["undefined"], "no unit was computed")
+        self.assertRegex(self.done(*words).stdout, r"m fgsm .*, 48 samples\naccuracy +null ")
+        self.assertIn("is of what an attack did", run("score", "--run", out, "--metric", "robust_accuracy").stderr)
+
 
 class Config(BadInput):
     def test_a_wrong_value_is_named_with_its_place_in_the_file(self) -> None:

@@ -105,6 +105,15 @@ TEST(TopLabel, WantsACloserLookAtWhatMayBeNoProbabilities) {
   EXPECT_FALSE(sound({INFINITY, 0.f, 0.f}));
 }
 
+TEST(TopLabel, SumsVeryManyClassesCloselyEnough) {
+  const std::uint16_t label = 0;
+  SampleRow row{};
+  for (const double sum : {.9985, .99895, 1.0, 1.00105, 1.0015}) {
+    const std::vector<float> p(65535, static_cast<float>(sum / 65535));
+    EXPECT_EQ(top_labels(1, 65535, p.data(), &label, .9e-3f, &row).has_value(), sum == 1.0) << sum;
+  }
+}
+
 TEST(TopLabel, LeavesARowWithMoreThanOneUndecidedAsTheWholeScoringDoes) {
   const std::uint16_t label = 0;
   SampleRow fast{}, whole{};

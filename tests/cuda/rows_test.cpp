@@ -10,6 +10,7 @@
 
 #include "core/score.hpp"
 #include "core/sha256.hpp"
+#include "data/mutate.hpp"
 #include "golden.hpp"
 #include "images.hpp"
 
@@ -169,6 +170,38 @@ SampleRow scored_probabilities(const std::vector<float>& p, std::uint16_t label)
   return scored_in_company(p, label, [](auto n, int classes, const float* values, const auto* labels, SampleRow* out) {
     score_probabilities({}, static_cast<std::int64_t>(n), classes, values, labels, out);
   });
+}
+
+TEST(ScoreRows, DoNotDependOnTheirNeighbours) {
+  Lcg random(7);
+  for (const int classes : {1, 2, 4, 5, 8, 9, 16, 17, 33, 100, 512, 513, 1000, 1024, 1025}) {
+    constexpr std::size_t kRows = 11;
+    const auto width = static_cast<std::size_t>(classes);
+    std::vector<float> logits, probabilities;
+    Labels labels;
+    std::vector<std::uint16_t> flags;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      float sum = 0;
+      for (int k = 0; k < classes; ++k) {
+        logits.push_back(static_cast<float>(random.below(1000)) / 64.f);  // with ties
+        probabilities.push_back(static_cast<float>(1 + random.below(500)));
+        sum += probabilities.back();
+      }
+      for (std::size_t k = 0; k < width; ++k) probabilities[r * width + k] /= sum;
+      labels.push_back(static_cast<std::uint16_t>(random.below(static_cast<std::uint32_t>(classes))));
+      flags.push_back(r % 4 == 1 ? SampleRow::fooled_any : r == 6 ? SampleRow::undecided : 0);
+    }
+    std::vector<SampleRow> of_logits(kRows), of_probabilities(kRows);
+    score_logits({}, kRows, classes, logits.data(), labels.data(), flags.data(), of_logits.data());
+    score_probabilities({}, kRows, classes, probabilities.data(), labels.data(), of_probabilities.data());
+    for (std::size_t r = 0; r < kRows; ++r) {
+      SampleRow alone{};
+      score_logits({}, 1, classes, &logits[r * width], &labels[r], &flags[r], &alone);
+      EXPECT_EQ(std::memcmp(&alone, &of_logits[r], sizeof alone), 0) << classes << " logits, row " << r;
+      score_probabilities({}, 1, classes, &probabilities[r * width], &labels[r], &alone);
+      EXPECT_EQ(std::memcmp(&alone, &of_probabilities[r], sizeof alone), 0) << classes << " probabilities, row " << r;
+    }
+  }
 }
 
 TEST(ScoreLogits, DescribesTheSoftmax) {
