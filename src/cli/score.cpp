@@ -451,9 +451,14 @@ nlohmann::json score_samples(const Options& options, std::span<const ChosenMetri
   return report;
 }
 
-void print(const nlohmann::json& metrics) {
-  for (const auto& [name, entry] : metrics.items())
-    fmt::print("{:<30} {}   {}\n", name, entry["value"].dump(), entry["definition"].get<std::string>());
+void print(const nlohmann::json& metrics, bool definitions) {
+  for (const auto& [name, entry] : metrics.items()) {
+    std::string shown = entry["value"].dump();
+    if (!entry["lo"].is_null())
+      shown += fmt::format("  [{:.4f}, {:.4f}]", entry["lo"].get<double>(), entry["hi"].get<double>());
+    if (definitions) shown += "   " + entry["definition"].get<std::string>();
+    fmt::print("{:<30} {}\n", name, shown);
+  }
 }
 void print_groups(const nlohmann::json& groups) {
   for (const auto& [name, entry] : groups["metrics"].items())
@@ -461,15 +466,18 @@ void print_groups(const nlohmann::json& groups) {
       fmt::print("{:<30} worst {} in {} {}, gap {}\n", name, entry["worst"]["value"].dump(),
                  groups["by"].get<std::string>(), entry["worst"]["group"].dump(), entry["gap"].dump());
 }
-void print_report(const nlohmann::json& report, const std::vector<std::string>& scalings) {
-  print(report["metrics"]);
+void print_report(const nlohmann::json& report, const std::vector<std::string>& scalings, bool definitions) {
+  print(report["metrics"], definitions);
   if (report.contains("groups")) print_groups(report["groups"]);
   for (const std::string& name : scalings) {
     const nlohmann::json& part = report["scalings"][name];
-    fmt::print("\nafter {}: {}\n", name, part["definition"].get<std::string>());
+    if (definitions)
+      fmt::print("\nafter {}: {}\n", name, part["definition"].get<std::string>());
+    else
+      fmt::print("after {}\n", name);
     for (const auto& [key, values] : part["parameters"].items())
       if (values.size() == 1) fmt::print("{:<30} {}\n", key, values[0].dump());
-    print(part["metrics"]);
+    print(part["metrics"], definitions);
     if (part.contains("groups")) print_groups(part["groups"]);
   }
 }
@@ -493,7 +501,7 @@ ExitCode score_files(const Options& options, std::span<const ChosenMetric> metri
     report["schema"] = 1;
     print_json(report);
   } else {
-    print_report(report, options.scalings);
+    print_report(report, options.scalings, true);
   }
   return ExitCode::done;
 }
@@ -593,13 +601,20 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
     if (!options.json) {
       fmt::print("{}{}, {} samples\n", c == cells.front() ? "" : "\n", plan.describe(cell),
                  entry["n"].get<std::int64_t>());
-      print_report(entry, computed ? options.scalings : std::vector<std::string>{});
+      print_report(entry, computed ? options.scalings : std::vector<std::string>{}, false);
     }
     entry["model"] = plan.models[static_cast<std::size_t>(cell.model)].name;
     entry["perturbation"] = perturbation_list(plan, cell);
     report["cells"].push_back(std::move(entry));
   }
-  if (options.json) print_json(report);
+  if (options.json) {
+    print_json(report);
+    return ExitCode::done;
+  }
+  fmt::print("\n");  // what all cells have in common
+  for (const ChosenMetric& chosen : metrics) fmt::print("{:<30} {}\n", chosen.name, chosen.definition());
+  for (const std::string& name : options.scalings)
+    fmt::print("{:<30} {}\n", "after " + name, scaling_of(name).definition);
   return ExitCode::done;
 }
 

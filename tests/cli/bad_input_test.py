@@ -120,7 +120,7 @@ class FailedUnits(Case):
         last = self.json(*words)["cells"][1]
         self.assertEqual((last["n"], last["metrics"]["accuracy"]["value"]), (n, None))
         self.assertEqual(last["metrics"]["accuracy"]["undefined"], "no unit was computed")
-        self.assertRegex(self.done(*words).stdout, r"m fgsm .*, 48 samples\naccuracy +null ")
+        self.assertRegex(self.done(*words).stdout, r"m fgsm .*, 48 samples\naccuracy +null\n")
         self.assertIn("is of what an attack did", run("score", "--run", out, "--metric", "robust_accuracy").stderr)
 
 
@@ -412,7 +412,7 @@ class Score(BadInput):
             (65, "has shape (1, 3)", "--logits", "logits", "row", "nll"),
             (65, "has dtype '<f4'; expected an integer type", "--logits", "logits", "real", "nll"),
             (65, "has 70000 classes, expected at most 65535", "--logits", "wide", "one", "nll"),
-            (2, "no metric 'robust_accuracy' of logits", "--logits", "logits", "labels", "robust_accuracy"),
+            (2, "metric 'robust_accuracy' is of what an attack did", "--logits", "logits", "labels", "robust_accuracy"),
         ):
             with self.subTest(says):
                 self.refused(code, says, "score", option, files[values], "--labels", files[labels], "--metric", metric)

@@ -279,7 +279,7 @@ class Results(Whole):
                 self.assertEqual(again.get("scalings", {}).get("temperature", {}).get("parameters"),
                                  expected.get("scalings", {}).get("temperature", {}).get("parameters"))  # fmt: skip
         shown = self.done("score", "--run", out, "--metric", "accuracy", "--filter", "held", "--filter", "contrast").stdout
-        self.assertRegex(shown, r"^held contrast .*, 32 samples\naccuracy ")
+        self.assertRegex(shown, r"^held contrast .*, 32 samples\naccuracy +0\.\d+  \[0\.\d{4}, [01]\.\d{4}\]\n\naccuracy +correct/n")
         # What cannot be done, and why.
         fit = ("--metric", "conformal_aps", "--fit-samples")
         for code, says, *options in (
