@@ -89,6 +89,9 @@ struct Prepared {
 /// assay::Error, exit 75, when a signal came meanwhile.
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out);
 
+/// The plan of a folder that a sweep was run in. Throws assay::Error (exit 65) where there is none.
+Plan plan_in(const Store& store);
+
 /// load_data; warns on stderr of what was left out.
 DataSet load_source(const std::string& source, const std::filesystem::path& base);
 

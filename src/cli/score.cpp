@@ -550,10 +550,7 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
                   "of the other options --run takes --fit-samples, "
                   "--filter, --metric, --scaling, --alpha, --profile, --groups, --class-groups and --by-class");
   const Store store(options.run);
-  const std::optional<Plan> found = store.plan();
-  if (!found)
-    throw Error(ExitCode::input, "'" + options.run + "' holds no plan.json", "give the --out folder of `assay run`");
-  const Plan& plan = *found;
+  const Plan plan = plan_in(store);
   if (!plan.keep_logits)
     throw Error(ExitCode::input, "the sweep in '" + options.run + "' keeps no logits",
                 "run it again with keep = \"logits\"");

@@ -10,14 +10,6 @@ struct Options {
   bool json = false;
 };
 
-Plan plan_in(const Store& store) {
-  auto plan = store.plan();
-  if (!plan)
-    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json",
-                "give the --out folder of `assay run`");
-  return std::move(*plan);
-}
-
 ExitCode status(const Options& options) {
   const Store store(options.out);
   const Plan plan = plan_in(store);
@@ -48,6 +40,14 @@ Verb add_folder_verb(CLI::App& app, const char* name, const char* about, ExitCod
 }
 
 }  // namespace
+
+Plan plan_in(const Store& store) {
+  auto plan = store.plan();
+  if (!plan)
+    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json",
+                "give the --out folder of `assay run`");
+  return std::move(*plan);
+}
 
 Verb add_status(CLI::App& app) {
   return add_folder_verb(app, "status", "How much of a sweep is done", status);

@@ -57,19 +57,22 @@ class BadInput(Case):
 
 
 class FailedUnits(Case):
-    def test_units_that_fail_are_recorded_and_the_others_count(self) -> None:
+    def failing_sweep(self, n: int, top: str = "") -> Path:
         """golden/fails_on_white.pt passes the probe of the first images and raises at image 40."""
-        n, white = 64, 40
+        white = 40
         pixels = bytearray(random.Random(1).randbytes(n * SIDE * SIDE))
         pixels[white * SIDE * SIDE : (white + 1) * SIDE * SIDE] = b"\xff" * (SIDE * SIDE)
         write(self.dir / "data/images.npy", npy("|u1", (n, SIDE, SIDE), bytes(pixels)))
         write(self.dir / "data/labels.npy", npy("|u1", (n,), [i % 10 for i in range(n)]))
         failing = ROOT / "tests/golden/fails_on_white.pt"
-        config = self.write_sweep(
-            f'batch = 16\n[data]\nsource = "npy:{self.dir / "data"}"\n[[model]]\nname = "m"\npath = "{failing}"\n'
+        return self.write_sweep(
+            f'batch = 16\n{top}[data]\nsource = "npy:{self.dir / "data"}"\n[[model]]\nname = "m"\npath = "{failing}"\n'
             + attack("fgsm", "epsilon = 0.01")
         )
-        out = self.dir / "out"
+
+    def test_units_that_fail_are_recorded_and_the_others_count(self) -> None:
+        n = 64
+        config, out = self.failing_sweep(n), self.dir / "out"
         result = self.done("run", config, "--out", out, code=3)
         self.assertIn("an all-white image", result.stderr)
         self.assertIn("2 of 8 units failed", result.stderr)
@@ -84,16 +87,9 @@ class FailedUnits(Case):
         self.done("merge", out, code=3)
 
     def test_what_failed_is_undecided_when_a_sweep_is_scored_again(self) -> None:
-        n, white = 48, 40
-        pixels = bytearray(random.Random(1).randbytes(n * SIDE * SIDE))
-        pixels[white * SIDE * SIDE : (white + 1) * SIDE * SIDE] = b"\xff" * (SIDE * SIDE)
-        write(self.dir / "data/images.npy", npy("|u1", (n, SIDE, SIDE), bytes(pixels)))
-        write(self.dir / "data/labels.npy", npy("|u1", (n,), [i % 10 for i in range(n)]))
-        failing = ROOT / "tests/golden/fails_on_white.pt"
-        top = f'batch = 16\nmetrics = ["accuracy", "balanced_accuracy"]\nkeep = "logits"\n[data]\nsource = "npy:{self.dir / "data"}"\n'
-        model_table = f'[[model]]\nname = "m"\npath = "{failing}"\n'
-        out = self.dir / "out"
-        self.done("run", self.write_sweep(top + model_table + attack("fgsm", "epsilon = 0.01")), "--out", out, code=3)
+        n = 48
+        config, out = self.failing_sweep(n, 'metrics = ["accuracy", "balanced_accuracy"]\nkeep = "logits"\n'), self.dir / "out"
+        self.done("run", config, "--out", out, code=3)
         words = ("score", "--run", out, "--metric", "balanced_accuracy", "--metric", "accuracy")
         cells = json.loads((out / "results.json").read_text())["cells"]
         scored = self.done(*words, "--by-class", "--json")
