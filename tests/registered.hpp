@@ -29,7 +29,7 @@ inline std::vector<std::string> single_attacks() {
 /// The test's name is the key, in the letters that GoogleTest takes.
 inline std::string by_name(const testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
-  std::ranges::replace(name, '-', '_');
+  std::ranges::replace_if(name, [](char c) { return c == '-' || c == '.'; }, '_');
   return name;
 }
 

@@ -182,11 +182,12 @@ Metric binned_with_profiles(const std::string& name, const std::string& norm, bo
       binned<Error, LowerClosed>(name, "w15/[lo,hi) last closed", norm, "float32 confidence in units of 2^-32", "");
   if (torchmetrics)
     metric.profiles.push_back(binned<Error, TorchMetrics>(name, "w15 + a bin for 1.0/[lo,hi)", norm,
-                                                          "float32 edges of torch.linspace", "torchmetrics"));
+                                                          "float32 edges of torch.linspace", "torchmetrics-1.9"));
   if (netcal)
     metric.profiles.push_back(binned<Error, LowerClosed>(
         name, "w15/[lo,hi) last closed", norm,
-        "float64 edges of numpy.linspace, between the same float32 numbers; netcal takes 1.0 for 1 - 2^-23", "netcal"));
+        "float64 edges of numpy.linspace, between the same float32 numbers; netcal takes 1.0 for 1 - 2^-23",
+        "netcal-1.4"));
   if (!upper_closed.empty())
     metric.profiles.push_back(
         binned<Error, UpperClosed>(name, "w15/(lo,hi]", norm, "float64 edges of numpy.linspace", upper_closed));

@@ -11,7 +11,7 @@ struct Ece {
     return gaps / of.count;
   }
 };
-const Registry<Metric>::Add assay_metric_ece{"ece", binned_with_profiles<Ece>("ece", "l1", true, true, "sklearn")};
+const Registry<Metric>::Add assay_metric_ece{"ece", binned_with_profiles<Ece>("ece", "l1", true, true, "sklearn-1.9")};
 
 }  // namespace
 }  // namespace assay

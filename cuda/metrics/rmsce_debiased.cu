@@ -17,7 +17,7 @@ struct Debiased {
 const Registry<Metric>::Add assay_metric_rmsce_debiased{
     "rmsce_debiased",
     binned_with_profiles<Debiased>("rmsce_debiased", "l2 less a(1-a)/(n-1) a bin, bins of one sample 0, not below 0",
-                                   false, false, "uncertainty-calibration")};
+                                   false, false, "uncertainty-calibration-0.1")};
 
 }  // namespace
 }  // namespace assay

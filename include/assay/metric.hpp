@@ -65,12 +65,19 @@ struct Metric {
   /// Adds `rows` to `state` (device memory) on exec.
   void (*reduce)(const Exec& exec, const SampleRow* rows, std::int64_t n, std::uint64_t* state) = nullptr;
   Estimate (*finish)(const std::uint64_t* state) = nullptr;
-  std::string profile = {};           ///< "" or the peer whose rule this variant follows
-  std::vector<Metric> profiles = {};  ///< variants of the same name, chosen with `--profile`
+  std::string profile = {};           ///< "", or the peer and the version whose rule this variant follows
+  std::vector<Metric> profiles = {};  ///< variants of the same name
   std::string targeted = {};          ///< its definition under an attack with a target; empty: the same
   Estimate (*rank)(const Ranking& ranking) = nullptr;
   bool larger_is_better = false;
   bool top_label = false;  ///< reads no nll, brier or top5 of a row, so that its largest probability says all
+
+  /// By the rule of `followed`, where it has a variant for that.
+  const Metric& by(const std::string& followed) const {
+    for (const Metric& variant : profiles)
+      if (variant.profile == followed) return variant;
+    return *this;
+  }
 };
 #define ASSAY_METRIC(name, ...)                                 \
   const ::assay::Registry<::assay::Metric>::Add assay_metric_ { \

@@ -24,6 +24,7 @@ struct CellResult {
   Passes evaluated;                ///< with idle lanes and padding
   std::vector<std::string> flags;  ///< "failed_units", "undecided_samples"
   std::map<std::string, Estimate> metrics;
+  std::string profile = {};           ///< that the metrics follow, see Metric
   std::uint64_t label_is_target = 0;  ///< samples with nothing to attack; of an attack with a target
   std::uint64_t correct = 0;          ///< samples that the model is right on, in the end
 
@@ -31,7 +32,7 @@ struct CellResult {
   /// What a metric says of this cell.
   const std::string& definition(const std::string& metric) const {
     if (const OutputMetric* output = Registry<OutputMetric>::find(metric)) return output->definition;
-    const Metric& found = *Registry<Metric>::find(metric);
+    const Metric& found = Registry<Metric>::find(metric)->by(profile);
     return targeted() && !found.targeted.empty() ? found.targeted : found.definition;
   }
 };

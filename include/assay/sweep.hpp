@@ -54,6 +54,7 @@ struct Sweep {
   std::optional<int> unit_size;  ///< images a unit, a multiple of batch; default: one batch
   std::string device = "auto";
   std::vector<std::string> metrics;
+  std::string profile;       ///< that the metrics follow, see Metric
   bool keep_logits = false;  ///< of every sample's last point, for metrics of all classes
   std::string source;
   std::filesystem::path base;  ///< folder that the config's relative paths start from

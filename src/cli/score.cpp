@@ -36,40 +36,28 @@ struct Options {
 };
 
 ChosenMetric choose(const std::string& name, const std::string& profile) {
-  if (const OutputMetric* output = Registry<OutputMetric>::find(name)) return {name, nullptr, output};
-  const Metric* metric = Registry<Metric>::find(name);
-  if (metric != nullptr && !metric->applies(CellKind::clean))
+  const auto of_outputs = [](const Metric& metric) { return metric.applies(CellKind::clean); };
+  const ChosenMetric chosen = choose_metric(name, profile);
+  if (chosen.metric != nullptr && !of_outputs(*chosen.metric))
     throw Error(ExitCode::usage, "metric '" + name + "' is of what an attack did, not of outputs",
                 "the results.json of a sweep has it");
-  if (metric == nullptr) {
-    std::vector<std::string> names;
-    for (const auto& [key, entry] : Registry<Metric>::all())
-      if (entry.applies(CellKind::clean)) names.push_back(key);
-    for (const auto& [key, entry] : Registry<OutputMetric>::all()) names.push_back(key);
-    throw Error(ExitCode::usage, "no metric '" + name + "' of logits", did_you_mean(name, names));
-  }
-  for (const Metric& variant : metric->profiles)
-    if (variant.profile == profile) return {name, &variant, nullptr};
-  return {name, metric, nullptr};
+  if (chosen.metric != nullptr || chosen.output != nullptr) return chosen;
+  std::vector<std::string> names = keys(Registry<OutputMetric>::all());
+  for (const auto& [key, entry] : Registry<Metric>::all())
+    if (of_outputs(entry)) names.push_back(key);
+  throw Error(ExitCode::usage, "no metric '" + name + "' of logits", did_you_mean(name, names));
 }
 
-/// Without the version that is followed, which may be named or not.
 std::string profile_of(const std::string& asked) {
-  static const std::map<std::string, std::string> kFollowed = {
-      {"torchmetrics", "1.9"}, {"netcal", "1.4"}, {"sklearn", "1.9"}, {"uncertainty-calibration", "0.1"}};
-  std::vector<std::string> known;
-  for (const auto& [name, version] : kFollowed) {
-    known.push_back(name + "-" + version);
-    if (asked.empty() || asked == name || asked == known.back()) return asked.empty() ? "" : name;
-  }
-  throw Error(ExitCode::usage, "no profile '" + asked + "'", did_you_mean(asked, known));
+  const std::string found = find_profile(asked);
+  if (found.empty() && !asked.empty())
+    throw Error(ExitCode::usage, "no profile '" + asked + "'", did_you_mean(asked, profiles()));
+  return found;
 }
 
 const Scaling& scaling_of(const std::string& name) {
   if (const Scaling* scaling = Registry<Scaling>::find(name)) return *scaling;
-  std::vector<std::string> names;
-  for (const auto& [key, entry] : Registry<Scaling>::all()) names.push_back(key);
-  throw Error(ExitCode::usage, "no scaling '" + name + "'", did_you_mean(name, names));
+  throw Error(ExitCode::usage, "no scaling '" + name + "'", did_you_mean(name, keys(Registry<Scaling>::all())));
 }
 
 /// Turns what a model said into what metrics read, batch by batch.
@@ -642,8 +630,7 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--metric", options->metrics, "metric, may be repeated")->required();
   verb->add_option("--dtype", options->dtype, "bf16: the values are bfloat16, saved as uint16")
       ->check(CLI::IsMember({"auto", "bf16"}));
-  verb->add_option("--profile", options->profile,
-                   "follow a peer's rule: torchmetrics-1.9, netcal-1.4, sklearn-1.9 or uncertainty-calibration-0.1");
+  verb->add_option("--profile", options->profile, "follow a peer's rule where it has one: " + join(profiles()));
   verb->add_option("--fit-logits", options->fit_logits, "a held-out split's, M x K, for scalings and conformal sets");
   verb->add_option("--fit-probs", options->fit_probabilities, "the same beside --probs, for conformal sets");
   verb->add_option("--fit-labels", options->fit_labels, "its M labels");

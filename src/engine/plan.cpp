@@ -11,6 +11,7 @@
 #include "core/sha256.hpp"
 #include "engine/corrupt.hpp"
 #include "engine/loaded_corruption.hpp"
+#include "engine/scores.hpp"
 #include "engine/textures.hpp"
 
 namespace assay {
@@ -237,6 +238,7 @@ Plan make_plan(const Sweep& sweep, const DataSet& data, const std::vector<std::s
   plan.h = data.h;
   plan.w = data.w;
   plan.metrics = sweep.metrics;
+  plan.profile = sweep.profile;
   plan.keep_logits = sweep.keep_logits;
   if (sweep.baseline)
     plan.baseline = sweep.baseline->results.empty()
@@ -271,6 +273,7 @@ json to_json(const Plan& plan) {
   json all = identity(plan);
   all["plan_id"] = plan.id;
   all["metrics"] = plan.metrics;
+  if (!plan.profile.empty()) all["profile"] = plan.profile;
   if (plan.keep_logits) all["keep"] = "logits";
   if (plan.baseline) all["baseline"] = to_json(*plan.baseline);
   json units = json::array();
@@ -320,6 +323,10 @@ Plan plan_from_json(const json& all) {
       if (Registry<Metric>::find(metric) == nullptr && Registry<OutputMetric>::find(metric) == nullptr)
         throw Error(ExitCode::input,
                     "the plan has the metric '" + metric + "', which this version of assay does not have");
+    if (all.contains("profile")) plan.profile = all.at("profile").get<std::string>();
+    if (!plan.profile.empty() && find_profile(plan.profile) != plan.profile)
+      throw Error(ExitCode::input,
+                  "the plan has the profile '" + plan.profile + "', which this version of assay does not have");
     plan.keep_logits = all.contains("keep");
     if (all.contains("baseline")) plan.baseline = baseline_from_json(all.at("baseline"));
     // Before anything is derived: a damaged number of samples could ask for more units than there is memory.

@@ -62,6 +62,7 @@ struct Plan {
   std::vector<Perturbation> perturbations;
   // Not part of the identity, units don't depend on them:
   std::vector<std::string> metrics;
+  std::string profile;
   bool keep_logits = false;
   std::optional<CorruptionBaseline> baseline;
   // Derived from the above:

@@ -18,6 +18,7 @@
 #include "core/text.hpp"
 #include "engine/check_params.hpp"
 #include "engine/config_tree.hpp"
+#include "engine/scores.hpp"
 
 namespace assay {
 namespace {
@@ -140,6 +141,14 @@ std::vector<std::string> metrics_of(const ConfigValue* value, bool keep_logits) 
     metrics.push_back(name);
   }
   return metrics;
+}
+
+std::string profile_of(const ConfigValue& value) {
+  const std::string asked = text_of(value, "profile"), found = find_profile(asked);
+  if (found.empty())
+    config_error(value.where,
+                 fmt::format("unknown profile '{}'; {}", shortened(asked), did_you_mean(asked, profiles())));
+  return found;
 }
 
 void read_data(const ConfigValue& data, Sweep& sweep) {
@@ -454,9 +463,9 @@ class PerturbationReader {
 
 Sweep read_sweep(const std::filesystem::path& file) {
   const ConfigValue root = read_config(file);
-  check_keys(
-      root, "the sweep",
-      {"seed", "batch", "unit_size", "device", "metrics", "keep", "data", "model", "attack", "corruption", "baseline"});
+  check_keys(root, "the sweep",
+             {"seed", "batch", "unit_size", "device", "metrics", "profile", "keep", "data", "model", "attack",
+              "corruption", "baseline"});
   Sweep sweep;
   sweep.base = file.has_parent_path() ? file.parent_path() : ".";
   if (const ConfigValue* seed = root.find("seed"))
@@ -474,6 +483,7 @@ Sweep read_sweep(const std::filesystem::path& file) {
   if (const ConfigValue* device = root.find("device")) sweep.device = device_of(*device);
   sweep.keep_logits = keeps_logits(root.find("keep"));
   sweep.metrics = metrics_of(root.find("metrics"), sweep.keep_logits);
+  if (const ConfigValue* profile = root.find("profile")) sweep.profile = profile_of(*profile);
   const ConfigValue* data = root.find("data");
   if (data == nullptr) config_error(root.where, "missing [data] with its source");
   read_data(*data, sweep);

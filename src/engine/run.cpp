@@ -212,19 +212,20 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   Results results;
   results.source = plan.source;
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
-  const bool ranked = std::ranges::any_of(plan.metrics, [](const std::string& name) {
-    const Metric* metric = Registry<Metric>::find(name);
-    return metric != nullptr && metric->rank != nullptr;
-  });
-  std::vector<ChosenMetric> outputs;
-  for (const std::string& name : plan.metrics)
-    if (const OutputMetric* output = Registry<OutputMetric>::find(name)) outputs.push_back({name, nullptr, output});
+  std::vector<ChosenMetric> metrics, outputs;
+  for (const std::string& name : plan.metrics) {
+    const ChosenMetric chosen = choose_metric(name, plan.profile);
+    (chosen.output != nullptr ? outputs : metrics).push_back(chosen);
+  }
+  const bool ranked =
+      std::ranges::any_of(metrics, [](const ChosenMetric& chosen) { return chosen.metric->rank != nullptr; });
   std::vector<ByConfidence> order(plan.cells.size());
   for (const Cell& cell : plan.cells) {
     CellResult result;
     result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
     result.perturbation = plan.steps(cell);
     result.kind = plan.kind(cell);
+    result.profile = plan.profile;
     results.cells.push_back(std::move(result));
   }
   status = {};
@@ -256,16 +257,15 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     if (ranked) order[at].add(record->rows);
     cell.passes += record->passes;
     cell.evaluated += record->evaluated;
-    for (const std::string& name : plan.metrics) {
-      const Metric* metric = Registry<Metric>::find(name);
-      if (metric == nullptr || !metric->applies(cell.kind) || metric->rank != nullptr) continue;
+    for (const auto& [name, metric, output] : metrics) {
+      if (!metric->applies(cell.kind) || metric->rank != nullptr) continue;
       auto& total = states[at][name];
       total.resize(static_cast<std::size_t>(metric->words));
       auto found = record->states.find(name);
       std::vector<std::uint64_t> own(static_cast<std::size_t>(metric->words));
-      if (found != record->states.end() && found->second.size() == own.size())
+      if (metric->profile.empty() && found != record->states.end() && found->second.size() == own.size())
         own = found->second;
-      else  // a unit from before this metric existed
+      else  // a profile's, or of a unit from before this metric existed
         metric->reduce(Exec{}, record->rows.data(), static_cast<std::int64_t>(record->rows.size()), own.data());
       for (std::size_t w = 0; w < own.size(); ++w) total[w] += own[w];
     }
@@ -281,9 +281,8 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
     const Ranking ranking = order[c].ranking();
-    for (const std::string& name : plan.metrics) {
-      const Metric* metric = Registry<Metric>::find(name);
-      if (metric == nullptr || !metric->applies(cell.kind)) continue;
+    for (const auto& [name, metric, output] : metrics) {
+      if (!metric->applies(cell.kind)) continue;
       cell.metrics[name] = metric->rank != nullptr ? metric->rank(ranking) : metric->finish(states[c].at(name).data());
     }
     if (!outputs.empty()) measure_outputs(plan, store, static_cast<int>(c), labels, outputs, cell);

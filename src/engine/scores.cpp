@@ -1,8 +1,27 @@
 #include "engine/scores.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace assay {
+
+ChosenMetric choose_metric(const std::string& name, const std::string& profile) {
+  if (const Metric* metric = Registry<Metric>::find(name)) return {name, &metric->by(profile), nullptr};
+  return {name, nullptr, Registry<OutputMetric>::find(name)};
+}
+
+std::vector<std::string> profiles() {
+  std::set<std::string> names;
+  for (const auto& [name, metric] : Registry<Metric>::all())
+    for (const Metric& variant : metric.profiles) names.insert(variant.profile);
+  return {names.begin(), names.end()};
+}
+
+std::string find_profile(const std::string& asked) {
+  for (const std::string& name : profiles())
+    if (asked == name || asked == name.substr(0, name.rfind('-'))) return name;
+  return "";
+}
 
 Scores::Scores(std::span<const ChosenMetric> metrics, int classes, std::span<const double> thresholds)
     : metrics_(metrics), classes_(classes), thresholds_(thresholds.begin(), thresholds.end()) {

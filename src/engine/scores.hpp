@@ -19,6 +19,14 @@ struct ChosenMetric {
   bool larger_is_better() const { return metric != nullptr ? metric->larger_is_better : output->larger_is_better; }
 };
 
+/// The metric of that name, by the rule of `profile` where it has one for that; both null: there is none.
+ChosenMetric choose_metric(const std::string& name, const std::string& profile);
+
+/// What metrics can follow instead of their own rule, such as "torchmetrics-1.9".
+std::vector<std::string> profiles();
+/// One of them, asked for with or without its version; empty: none.
+std::string find_profile(const std::string& asked);
+
 /// Several metrics of samples that come batch by batch, in any order.
 class Scores {
  public:

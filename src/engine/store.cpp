@@ -198,8 +198,8 @@ void Store::claim(const Plan& plan) const {
                     plan.id.substr(0, 12) + "; they differ in " + differs + ")",
                 "choose another --out, or remove that folder to start afresh");
   }
-  if (!there || there->metrics != plan.metrics || there->keep_logits != plan.keep_logits ||
-      there->baseline != plan.baseline)
+  if (!there || there->metrics != plan.metrics || there->profile != plan.profile ||
+      there->keep_logits != plan.keep_logits || there->baseline != plan.baseline)
     write("plan.json", to_json(plan).dump(1) + "\n");
 }
 

@@ -1,9 +1,12 @@
-// Smooth expected calibration error of the top label (Blasiok & Nakkiran 2023, arXiv:2309.12236, definitions 2 and 3).
+// Smooth expected calibration error of the top label (Blasiok & Nakkiran 2023, arXiv:2309.12236, definitions 2 and 3);
+// as relplot, the authors' package, computes it too.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <numbers>
+#include <vector>
 
 #include "assay/core/math.hpp"
 #include "metrics/ranked.hpp"
@@ -72,6 +75,77 @@ struct Smooth {
     return residuals.area(high);
   }
 };
+/// As smECE of relplot 1.0.3. It differs in the Gaussian, which ends half the range away, in the grids, which a wider
+/// one makes coarser, and in the search, of ten steps.
+struct Relplot {
+  static constexpr bool kBoth = false;
+
+  static double of(const Ranking& ranking) {
+    if (wider(ranking, kSteps)) return area(ranking, kSteps);
+    int low = 0, high = kSteps;
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      (wider(ranking, middle) ? low : high) = middle;
+    }
+    return area(ranking, high);
+  }
+
+ private:
+  static constexpr int kSteps = 1024;  // sigma in units of 1/kSteps
+  /// Whether the residuals' area is above that sigma.
+  static bool wider(const Ranking& ranking, int sigma) {
+    return sigma <= 1 || static_cast<double>(sigma) / kSteps < area(ranking, sigma);
+  }
+
+  static double area(const Ranking& ranking, int steps) {
+    const double sigma = static_cast<double>(steps) / kSteps;
+    const auto width = static_cast<std::int64_t>(std::max(2000., std::nearbyint(20 / sigma))) / 2 + 1;
+    const auto seen = static_cast<std::int64_t>(std::max(200., std::nearbyint(10 / sigma)));
+    std::vector<double> gap(static_cast<std::size_t>(width)), rows(gap.size());
+    for (const Ties& ties : ranking) {
+      const double at = static_cast<double>(ties.score) * static_cast<double>(width - 1);
+      const auto cell = std::min(static_cast<std::size_t>(at), gap.size() - 2);
+      const double part = at - static_cast<double>(cell), all = static_cast<double>(ties.count);
+      gap[cell] += (1 - part) * ties.gap();
+      gap[cell + 1] += part * ties.gap();
+      rows[cell] += (1 - part) * all;
+      rows[cell + 1] += part * all;
+    }
+    const std::vector<double> gaps = smoothed(gap, sigma), density = smoothed(rows, sigma);
+    double sum = 0, of = 0;
+    for (std::int64_t i = 0; i < seen; ++i) {
+      const double at = static_cast<double>(i) / static_cast<double>(seen - 1) * static_cast<double>(width - 1);
+      const auto cell = std::min(static_cast<std::size_t>(at), gaps.size() - 2);
+      const double part = at - static_cast<double>(cell);
+      sum += std::abs(gaps[cell] * (1 - part) + gaps[cell + 1] * part);
+      of += density[cell] * (1 - part) + density[cell + 1] * part + 1e-4;
+    }
+    return sum / of;
+  }
+
+  /// By a Gaussian that is sampled at as many points, and of which the others are images in both ends. Of an even
+  /// number of points none is its middle: what is smoothed then moves by half a cell.
+  static std::vector<double> smoothed(const std::vector<double>& values, double sigma) {
+    const auto width = std::ssize(values);
+    std::vector<double> gaussian(values.size()), result(values.size());
+    for (std::int64_t i = 0; i < width; ++i) {
+      const double off = static_cast<double>(i) / static_cast<double>(width - 1) - 0.5;
+      gaussian[static_cast<std::size_t>(i)] =
+          exp_nonpositive(-off * off / (2 * sigma * sigma)) / (std::sqrt(2 * std::numbers::pi) * sigma);
+    }
+    for (std::int64_t from = 1 - width; from < 2 * width - 1; ++from) {
+      const std::int64_t at = from < 0 ? -from : from < width ? from : 2 * (width - 1) - from;
+      const double value = values[static_cast<std::size_t>(at)];
+      if (value == 0) continue;
+      // Added to i where the Gaussian's point is from i + width / 2 - from of its end.
+      const std::int64_t first = std::max<std::int64_t>(0, from - width / 2);
+      const std::int64_t last = std::min(width - 1, from - width / 2 + width - 1);
+      for (std::int64_t i = first; i <= last; ++i)
+        result[static_cast<std::size_t>(i)] += value * gaussian[static_cast<std::size_t>(i - from + width / 2)];
+    }
+    return result;
+  }
+};
 ASSAY_METRIC(
     "ece_smooth",
     .definition =
@@ -79,7 +153,17 @@ ASSAY_METRIC(
         "and 1, at the least sigma >= 2^-10 that the integral does not exceed, found to 2^-20/top-label/each "
         "residual split linearly between the neighbours of a grid of 2^12 + 1 points, integral by "
         "trapezoids over it/undecided left out",
-    .applies = every_cell, .rank = ranked<Smooth>);
+    .applies = every_cell,
+    .profiles =
+        {{.definition =
+              "mean over [0, 1] of |sum of (correct - confidence) K(t, confidence)| over the mean of (sum of K) + "
+              "1e-4, K a Gaussian within 1/2 of its middle, reflected at 0 and 1, at the least sigma >= 2^-9 in steps "
+              "of 2^-10 that the quotient does not exceed/top-label/each residual split linearly on a grid of "
+              "max(1001, 10 / sigma + 1) points, means over max(200, 10 / sigma) points/undecided left out",
+          .applies = every_cell,
+          .profile = "relplot-1.0",
+          .rank = ranked<Relplot>}},
+    .rank = ranked<Smooth>);
 
 }  // namespace
 }  // namespace assay

@@ -142,6 +142,7 @@ class Config(BadInput):
             "missing 'epsilon'": sweep(attack("fgm_l2", "")),
             "metrics is an empty list": top("metrics = []"),
             "unknown metric 'acuracy'; did you mean 'accuracy'?": top('metrics = ["acuracy"]'),
+            "unknown profile 'torchmetric'; did you mean 'torchmetrics-1.9'?": top('profile = "torchmetric"'),
             "unknown attack 'pgd_lnf'; did you mean 'pgd_linf'?": sweep(attack("pgd_lnf", "epsilon = 0.1")),
             "unknown corruption 'contrasts'; did you mean 'contrast'?": sweep(corruption("contrasts", 1)),
             "unknown source 'fashion_minst'; did you mean 'fashion_mnist'?": sweep(source="fashion_minst"),

@@ -59,25 +59,25 @@ TEST(Ece, ClosesItsBinsBelowAndTheLastAbove) {
 
 TEST(Ece, BinsAsTorchMetricsDoesWhereAskedTo) {
   for (int k = 0; k < 15; ++k) {
-    EXPECT_EQ(bin_of(kTorchEdges[k], "torchmetrics"), k);
-    EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 2.f), "torchmetrics"), k);
+    EXPECT_EQ(bin_of(kTorchEdges[k], "torchmetrics-1.9"), k);
+    EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 2.f), "torchmetrics-1.9"), k);
     if (k > 0) {
-      EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 0.f), "torchmetrics"), k - 1);
+      EXPECT_EQ(bin_of(std::nextafter(kTorchEdges[k], 0.f), "torchmetrics-1.9"), k - 1);
     }
   }
-  EXPECT_EQ(bin_of(std::nextafter(1.f, 0.f), "torchmetrics"), 14);
-  EXPECT_EQ(bin_of(1.f, "torchmetrics"), 15);  // a bin to itself
+  EXPECT_EQ(bin_of(std::nextafter(1.f, 0.f), "torchmetrics-1.9"), 14);
+  EXPECT_EQ(bin_of(1.f, "torchmetrics-1.9"), 15);  // a bin to itself
 }
 
 TEST(Ece, BinsAsScikitLearnDoesWhereAskedTo) {
   // No float32 but 0 and 1 is an edge: the two around each fall on its sides. (lo, hi]: 0 and 1 are in the end bins.
-  EXPECT_EQ(bin_of(0.f, "sklearn"), 0);
-  EXPECT_EQ(bin_of(1.f, "sklearn"), 14);
+  EXPECT_EQ(bin_of(0.f, "sklearn-1.9"), 0);
+  EXPECT_EQ(bin_of(1.f, "sklearn-1.9"), 14);
   for (int k = 1; k < 15; ++k) {
     const float near = static_cast<float>(kNumpyEdges[k]);
-    EXPECT_EQ(bin_of(near, "sklearn"), static_cast<double>(near) > kNumpyEdges[k] ? k : k - 1);
-    EXPECT_EQ(bin_of(std::nextafter(near, 2.f), "sklearn"), k);
-    EXPECT_EQ(bin_of(std::nextafter(near, 0.f), "sklearn"), k - 1);
+    EXPECT_EQ(bin_of(near, "sklearn-1.9"), static_cast<double>(near) > kNumpyEdges[k] ? k : k - 1);
+    EXPECT_EQ(bin_of(std::nextafter(near, 2.f), "sklearn-1.9"), k);
+    EXPECT_EQ(bin_of(std::nextafter(near, 0.f), "sklearn-1.9"), k - 1);
   }
 }
 
@@ -85,7 +85,7 @@ TEST(Ece, IsTheWeightedGapOfItsBins) {
   // Bin 7 (.467 to .533): 4 samples of .5, 3 right, gap .25. Bin 13 (.867 to .933): 2 of .875, none right, gap .875.
   const std::vector<SampleRow> rows = {sample(.5f, true),  sample(.5f, true),    sample(.5f, true),
                                        sample(.5f, false), sample(.875f, false), sample(.875f, false)};
-  for (const std::string profile : {"", "torchmetrics", "sklearn"}) {
+  for (const std::string profile : {"", "torchmetrics-1.9", "sklearn-1.9"}) {
     const Estimate e = measure("ece", rows, profile);
     EXPECT_NEAR(e.value, (4 * .25 + 2 * .875) / 6, 1e-15) << profile;
     EXPECT_EQ(e.curves.at("count")[7], 4.0);
@@ -94,7 +94,7 @@ TEST(Ece, IsTheWeightedGapOfItsBins) {
     EXPECT_EQ(e.curves.at("accuracy")[13], 0.0);
     EXPECT_EQ(e.curves.at("confidence")[13], 0.875);
     EXPECT_TRUE(std::isnan(e.curves.at("accuracy")[0]));
-    EXPECT_EQ(e.curves.at("count").size(), profile == "torchmetrics" ? 16u : 15u);
+    EXPECT_EQ(e.curves.at("count").size(), profile == "torchmetrics-1.9" ? 16u : 15u);
   }
 }
 
@@ -117,20 +117,20 @@ std::vector<SampleRow> edges() {
 
 // netcal 1.4.0, ECE(15) and MCE(15) of rows of 20 classes with these confidences.
 TEST(Ece, IsNetcals) {
-  EXPECT_NEAR(measure("ece", edges(), "netcal").value, 0.3100775204772173, 1.2e-7);
-  EXPECT_NEAR(measure("mce", edges(), "netcal").value, 0.9111111089587212, 1.2e-7);
+  EXPECT_NEAR(measure("ece", edges(), "netcal-1.4").value, 0.3100775204772173, 1.2e-7);
+  EXPECT_NEAR(measure("mce", edges(), "netcal-1.4").value, 0.9111111089587212, 1.2e-7);
 }
 
 // One sample of 1.0 that is wrong and one of .96875 that is right: in one bin the gaps offset each other, in two not.
 TEST(Ece, KeepsConfidenceOneApartForTorchMetricsOnly) {
   const std::vector<SampleRow> rows = {sample(1.f, false), sample(.96875f, true)};
   EXPECT_NEAR(measure("ece", rows).value, .96875 / 2, 1e-15);
-  EXPECT_NEAR(measure("ece", rows, "sklearn").value, .96875 / 2, 1e-15);
-  EXPECT_NEAR(measure("ece", rows, "torchmetrics").value, (1 + .03125) / 2, 1e-15);
+  EXPECT_NEAR(measure("ece", rows, "sklearn-1.9").value, .96875 / 2, 1e-15);
+  EXPECT_NEAR(measure("ece", rows, "torchmetrics-1.9").value, (1 + .03125) / 2, 1e-15);
 }
 
 TEST(Ece, IsZeroWhenSureAndRightAndOneWhenSureAndWrong) {
-  for (const std::string profile : {"", "torchmetrics", "sklearn"}) {
+  for (const std::string profile : {"", "torchmetrics-1.9", "sklearn-1.9"}) {
     EXPECT_EQ(measure("ece", std::vector<SampleRow>(5000, sample(1.f, true)), profile).value, 0.0);
     EXPECT_EQ(measure("ece", std::vector<SampleRow>(5000, sample(1.f, false)), profile).value, 1.0);
   }
@@ -139,9 +139,10 @@ TEST(Ece, IsZeroWhenSureAndRightAndOneWhenSureAndWrong) {
 TEST(Ece, CountsEveryRowOnceWhereverItIs) {
   // Confidence (17 b + 8) / 256 is in bin b. The bins in turn, every fourth right, every seventh undecided.
   for (const std::int64_t n : {1, 3, 4, 511, 512, 513, 4095, 4096, 4097, 4608, 9001})
-    for (const std::string profile : {"", "sklearn", "torchmetrics"}) {
+    for (const std::string profile : {"", "sklearn-1.9", "torchmetrics-1.9"}) {
       std::vector<SampleRow> rows;
-      std::vector<double> count(profile == "torchmetrics" ? 16 : 15), correct(count.size()), confidence(count.size());
+      std::vector<double> count(profile == "torchmetrics-1.9" ? 16 : 15), correct(count.size()),
+          confidence(count.size());
       for (std::int64_t i = 0; i < n; ++i) {
         const auto bin = static_cast<std::size_t>(i % 15);
         rows.push_back(sample(static_cast<float>(17 * bin + 8) / 256.f, i % 4 == 0));

@@ -14,15 +14,23 @@
 namespace assay {
 namespace {
 
-/// "name", and "name_profile" for each of its profiles, of those that are sums.
-std::vector<std::string> metrics_and_profiles() {
+/// "name", and "name_profile" for each of its profiles, of those that are sums or rank statistics.
+std::vector<std::string> metrics_and_profiles(bool ranked) {
   std::vector<std::string> names;
-  for (const std::string& name : registered_names<Metric>()) {
-    if (Registry<Metric>::find(name)->rank != nullptr) continue;
+  for (const auto& [name, metric] : Registry<Metric>::all()) {
+    if ((metric.rank != nullptr) != ranked) continue;
     names.push_back(name);
-    for (const Metric& profile : Registry<Metric>::find(name)->profiles) names.push_back(name + "_" + profile.profile);
+    for (const Metric& profile : metric.profiles) names.push_back(name + "_" + profile.profile);
   }
   return names;
+}
+const Metric& metric_called(const std::string& called) {
+  for (const auto& [name, entry] : Registry<Metric>::all()) {
+    if (name == called) return entry;
+    for (const Metric& profile : entry.profiles)
+      if (name + "_" + profile.profile == called) return profile;
+  }
+  throw std::out_of_range(called);
 }
 
 /// Rows as the engine might write them, with confidences on the edges of bins.
@@ -52,14 +60,7 @@ std::vector<SampleRow> some_rows(std::size_t n) {
 
 class EveryMetric : public testing::TestWithParam<std::string> {
  protected:
-  const Metric& metric() const {
-    for (const auto& [name, entry] : Registry<Metric>::all()) {
-      if (name == GetParam()) return entry;
-      for (const Metric& profile : entry.profiles)
-        if (name + "_" + profile.profile == GetParam()) return profile;
-    }
-    throw std::runtime_error("no metric " + GetParam());
-  }
+  static const Metric& metric() { return metric_called(GetParam()); }
   using State = std::vector<std::uint64_t>;
   State empty() const { return State(static_cast<std::size_t>(metric().words)); }
   void reduce(const std::vector<SampleRow>& rows, State& state) const {
@@ -71,7 +72,7 @@ class EveryMetric : public testing::TestWithParam<std::string> {
     return state;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Registered, EveryMetric, testing::ValuesIn(metrics_and_profiles()), by_name);
+INSTANTIATE_TEST_SUITE_P(Registered, EveryMetric, testing::ValuesIn(metrics_and_profiles(false)), by_name);
 
 constexpr std::size_t kRows = 10000;  // several of the kernel's chunks
 
@@ -142,17 +143,11 @@ TEST_P(EveryMetric, NamesItsDefinition) {
   EXPECT_TRUE(metric().applies(CellKind::attacked));
 }
 
-std::vector<std::string> rank_statistics() {
-  std::vector<std::string> names = registered_names<Metric>();
-  std::erase_if(names, [](const std::string& name) { return Registry<Metric>::find(name)->rank == nullptr; });
-  return names;
-}
-
 class EveryRankMetric : public testing::TestWithParam<std::string> {
  protected:
-  static const Metric& metric() { return *Registry<Metric>::find(GetParam()); }
+  static const Metric& metric() { return metric_called(GetParam()); }
 };
-INSTANTIATE_TEST_SUITE_P(Registered, EveryRankMetric, testing::ValuesIn(rank_statistics()), by_name);
+INSTANTIATE_TEST_SUITE_P(Registered, EveryRankMetric, testing::ValuesIn(metrics_and_profiles(true)), by_name);
 
 TEST_P(EveryRankMetric, HasTheSameBitsForEveryOrderOfRows) {
   std::vector<SampleRow> rows = some_rows(kRows);

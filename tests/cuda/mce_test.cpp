@@ -10,7 +10,7 @@ namespace assay {
 namespace {
 
 TEST(Mce, IsTheLargestGapOfABin) {
-  for (const std::string profile : {"", "torchmetrics"}) {
+  for (const std::string profile : {"", "torchmetrics-1.9"}) {
     EXPECT_NEAR(measure("mce", three_bins(), profile).value, .875, 1e-15);
     EXPECT_NEAR(measure("mce", {sample(.5f, true), sample(.5f, true), sample(.25f, false)}, profile).value, .5, 1e-15);
   }
@@ -20,7 +20,7 @@ TEST(Mce, IsTheLargestGapOfABin) {
 TEST(Mce, KeepsConfidenceOneApartForTorchMetricsOnly) {
   const std::vector<SampleRow> rows = {sample(1.f, false), sample(.96875f, true)};
   EXPECT_NEAR(measure("mce", rows).value, .96875 / 2, 1e-15);
-  EXPECT_EQ(measure("mce", rows, "torchmetrics").value, 1);
+  EXPECT_EQ(measure("mce", rows, "torchmetrics-1.9").value, 1);
 }
 
 TEST(Mce, IsZeroWhereEveryBinIsAsRightAsSure) {

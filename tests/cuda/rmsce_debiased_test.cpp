@@ -11,7 +11,7 @@ namespace assay {
 namespace {
 
 TEST(RmsceDebiased, IsThatOfUncertaintyCalibration) {
-  for (const std::string profile : {"", "uncertainty-calibration"}) {
+  for (const std::string profile : {"", "uncertainty-calibration-0.1"}) {
     EXPECT_NEAR(measure("rmsce_debiased", many_bins(90), profile).value, 0.4219607891456989, 1e-14);
     EXPECT_EQ(measure("rmsce_debiased", many_bins(12), profile).value, 0) << "its square would be -0.048";
   }
@@ -25,9 +25,9 @@ TEST(RmsceDebiased, TakesTheNoiseOffEachBinsSquare) {
 TEST(RmsceDebiased, ClosesItsBinsAboveWhereAskedTo) {
   // On no edge but 0 and 1 lies a float32; the one below 3/15 is in bin 2 either way, the one above in bin 3.
   const float below = std::nextafter(.2f, 0.f);
-  EXPECT_EQ(measure("rmsce_debiased", {sample(below, true)}, "uncertainty-calibration").curves.at("count")[2], 1);
-  EXPECT_EQ(measure("rmsce_debiased", {sample(.2f, true)}, "uncertainty-calibration").curves.at("count")[3], 1);
-  EXPECT_EQ(measure("rmsce_debiased", {sample(1.f, true)}, "uncertainty-calibration").curves.at("count")[14], 1);
+  EXPECT_EQ(measure("rmsce_debiased", {sample(below, true)}, "uncertainty-calibration-0.1").curves.at("count")[2], 1);
+  EXPECT_EQ(measure("rmsce_debiased", {sample(.2f, true)}, "uncertainty-calibration-0.1").curves.at("count")[3], 1);
+  EXPECT_EQ(measure("rmsce_debiased", {sample(1.f, true)}, "uncertainty-calibration-0.1").curves.at("count")[14], 1);
 }
 
 }  // namespace

@@ -296,6 +296,15 @@ TEST_F(ReadSweep, AnUnknownMetricGetsTheNearestOne) {
 TEST_F(ReadSweep, AMetricListedTwiceIsRefused) {
   EXPECT_USAGE(with("metrics = ['toy_metric', 'toy_metric']"), HasSubstr("metric 'toy_metric' is listed twice"));
 }
+TEST_F(ReadSweep, AProfileIsNamedWithOrWithoutItsVersion) {
+  EXPECT_EQ(with("").profile, "");
+  EXPECT_EQ(with("profile = 'torchmetrics'").profile, "torchmetrics-1.9");
+  EXPECT_EQ(with("profile = 'netcal-1.4'").profile, "netcal-1.4");
+  EXPECT_USAGE(with("profile = 'netcal-1.5'"),
+               EndsWith("sweep.toml:1:11: unknown profile 'netcal-1.5'; did you mean 'netcal-1.4'?"));
+  EXPECT_USAGE(with("profile = ''"), HasSubstr("profile is empty"));
+  EXPECT_USAGE(with("profile = 1"), HasSubstr("profile"));
+}
 TEST_F(ReadSweep, MetricsOfAllClassesNeedLogitsThatAreKept) {
   const Sweep sweep = with("keep = 'logits'\nmetrics = ['ece_classwise', 'toy_metric']");
   EXPECT_TRUE(sweep.keep_logits);

@@ -251,6 +251,31 @@ TEST_F(RunTest, MeasuresAllClassesFromKeptLogits) {
   }
 }
 
+TEST_F(RunTest, FollowsAProfileInWhatWasComputedWithoutIt) {
+  plan.metrics = {"accuracy", "ece"};
+  run(store("out"), all_jobs());
+  PlanStatus status;
+  const Results own = merge_units(plan, store("out"), status);
+  plan.profile = "torchmetrics-1.9";
+  const Results other = merge_units(plan, store("out"), status);
+  const Metric& torchmetrics = Registry<Metric>::find("ece")->by("torchmetrics-1.9");
+  for (std::size_t c = 0; c < plan.cells.size(); ++c) {
+    std::vector<std::uint64_t> state(static_cast<std::size_t>(torchmetrics.words));
+    for (const Unit& unit : plan.units) {
+      if (unit.cell != static_cast<int>(c)) continue;
+      const std::vector<SampleRow> rows = store("out").read(unit).value().rows;
+      torchmetrics.reduce({}, rows.data(), std::ssize(rows), state.data());
+    }
+    const CellResult &before = own.cells[c], &after = other.cells[c];
+    EXPECT_EQ(after.metrics.at("ece").value, torchmetrics.finish(state.data()).value);
+    EXPECT_EQ(after.metrics.at("ece").curves.at("count").size(), 16u);
+    EXPECT_EQ(after.definition("ece"), torchmetrics.definition);
+    EXPECT_NE(before.definition("ece"), torchmetrics.definition);
+    EXPECT_EQ(after.metrics.at("accuracy").value, before.metrics.at("accuracy").value);
+    EXPECT_EQ(after.definition("accuracy"), before.definition("accuracy"));
+  }
+}
+
 TEST_F(RunTest, ComputesAgainWhatHasNoLogits) {
   run(store("out"), all_jobs());
   plan.keep_logits = true;

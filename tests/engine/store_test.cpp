@@ -111,6 +111,9 @@ TEST_F(StoreTest, TakesANewMetricSetForTheSamePlan) {
   other.metrics = {"brier"};
   store.claim(toy_plan(other, toy_data(70)));
   EXPECT_THAT(store.plan()->metrics, testing::ElementsAre("brier"));
+  other.profile = "torchmetrics-1.9";
+  store.claim(toy_plan(other, toy_data(70)));
+  EXPECT_EQ(store.plan()->profile, "torchmetrics-1.9");
 }
 
 TEST_F(StoreTest, SaysWhatAndWhereWhenItCannotWrite) {

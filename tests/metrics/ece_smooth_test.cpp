@@ -1,6 +1,5 @@
 // Smooth calibration error. Goldens: NumPy, the definition without a grid: Gaussians around each confidence and its
-// images, added up directly, to 1e-7. relplot 1.0.3 (smECE) says 0.018236 and 0.069821 of the last two: its Gaussian
-// ends half the range away, and its sigma is within 2^-10.
+// images, added up directly, to 1e-7. Those of the profile: smECE of relplot 1.0.3, of float64 confidences.
 #include <gtest/gtest.h>
 
 #include "cuda/calibration_rows.hpp"
@@ -22,6 +21,21 @@ TEST(EceSmooth, IsTheDefinitionsWithoutAGrid) {
   EXPECT_NEAR(measure("ece_smooth", no_ties()).value, 0.299918282, 1e-6);
   EXPECT_NEAR(measure("ece_smooth", close(2000)).value, 0.018294407, 1e-6);
   EXPECT_NEAR(measure("ece_smooth", close(100)).value, 0.069764030, 1e-6);
+}
+
+TEST(EceSmooth, IsRelplotsWithItsProfile) {
+  const auto relplot = [](const std::vector<SampleRow>& rows) {
+    return measure("ece_smooth", rows, "relplot-1.0").value;
+  };
+  EXPECT_NEAR(relplot(no_ties()), 0.336781848503, 1e-11);
+  EXPECT_NEAR(relplot(close(2000)), 0.0182361968553, 1e-11);
+  EXPECT_NEAR(relplot(close(100)), 0.0698213073857, 1e-11);
+  EXPECT_NEAR(relplot(many_bins(90)), 0.377870620985, 1e-11);
+  EXPECT_NEAR(relplot({sample(.25f, true)}), 0.749848532545, 1e-11);
+  EXPECT_NEAR(relplot({sample(.5f, true), sample(.125f, true), sample(.9f, true)}), 0.491647673809, 1e-11);
+  EXPECT_NEAR(relplot(std::vector<SampleRow>(10, sample(1.f, false))), 0.999947784135, 1e-11);  // wider than 1
+  EXPECT_EQ(relplot(std::vector<SampleRow>(50, sample(1.f, true))), 0);
+  EXPECT_NEAR(relplot(close(10000)), 0.00555177934966, 1e-11);
 }
 
 TEST(EceSmooth, IsTheMeanGapWhereAllGapsHaveOneSign) {
