@@ -60,7 +60,8 @@ class Counter {
   Slots* pinned_ = nullptr;
 };
 
-/// A unit's finished statistics and per-sample rows, or the logits of a check, device to host. Waits for them.
+/// A unit's finished statistics and per-sample rows, the order of a cell's, or the logits of a check, device to host.
+/// Waits for them.
 void fetch_unit(const Exec& exec, void* to, const void* from, std::size_t bytes);
 
 /// Images that a user asked to have written and what belongs to them, device to host. Waits for them.

@@ -12,12 +12,13 @@ namespace assay {
 class ByConfidence {
  public:
   void add(std::span<const SampleRow> rows);
-  Ranking ranking();
+  /// Sorted where exec runs: the same for all.
+  Ranking ranking(const Exec& exec = {});
 
  private:
   std::vector<std::uint32_t> keys_;  // a confidence's bits, and whether it is a hit
 };
-Ranking by_confidence(std::span<const SampleRow> rows);
+Ranking by_confidence(std::span<const SampleRow> rows, const Exec& exec = {});
 /// The other way round: by falling score, with the other samples as hits.
 Ranking reversed(Ranking ranking);
 

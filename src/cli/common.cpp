@@ -125,9 +125,9 @@ nlohmann::json environment(const Device& device) {
           {"backends", backends}};
 }
 
-ExitCode merge_and_print(const Plan& plan, const Store& store, bool json) {
+ExitCode merge_and_print(const Plan& plan, const Store& store, bool json, const Exec& exec) {
   PlanStatus status;
-  const Results results = merge_units(plan, store, status);
+  const Results results = merge_units(plan, store, status, exec);
   std::uint64_t undecided = 0;
   for (const CellResult& cell : results.cells) undecided += cell.undecided;
   for (const auto& [name, sink] : Registry<Sink>::all())

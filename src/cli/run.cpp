@@ -146,7 +146,7 @@ ExitCode run(const Options& options) {
     fmt::print(stderr, "interrupted: what is finished is kept; run the same command again to go on\n");
     return ExitCode::interrupted;
   }
-  if (shards == 1) return merge_and_print(p.plan, store, options.json);
+  if (shards == 1) return merge_and_print(p.plan, store, options.json, exec);
   const ExitCode code = summary.failed > 0 ? ExitCode::units_failed : ExitCode::done;
   if (options.json)
     print_json(

@@ -1,34 +1,17 @@
 #include "assay/rank.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
-#include <utility>
 
+#include "assay/core/buffer.hpp"
 #include "assay/core/math.hpp"
+#include "core/sort.hpp"
+#include "core/transfer.hpp"
 
 namespace assay {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
-/// Rising, in three passes over 11 bits each: several times as fast as std::sort, and the time does not depend on what
-/// is sorted.
-void sort_rising(std::vector<std::uint32_t>& keys) {
-  constexpr int kBits = 11, kPasses = 3;
-  constexpr std::uint32_t kMask = (1u << kBits) - 1;
-  std::array<std::array<std::size_t, kMask + 1>, kPasses> ends{};
-  for (const std::uint32_t key : keys)
-    for (int pass = 0; pass < kPasses; ++pass) ++ends[static_cast<std::size_t>(pass)][key >> (kBits * pass) & kMask];
-  std::vector<std::uint32_t> other(keys.size());
-  for (int pass = 0; pass < kPasses; ++pass) {
-    auto& at = ends[static_cast<std::size_t>(pass)];
-    std::size_t begin = 0;
-    for (std::size_t& end : at) begin += std::exchange(end, begin);
-    for (const std::uint32_t key : keys) other[at[key >> (kBits * pass) & kMask]++] = key;
-    keys.swap(other);
-  }
-}
 
 }  // namespace
 
@@ -39,8 +22,17 @@ void ByConfidence::add(std::span<const SampleRow> rows) {
       keys_.push_back(float_to_bits(row.confidence) << 1 | (row.has(SampleRow::correct) ? 1u : 0u));
 }
 
-Ranking ByConfidence::ranking() {
-  sort_rising(keys_);
+Ranking ByConfidence::ranking(const Exec& exec) {
+  const auto n = std::ssize(keys_);
+  if (exec.backend == Backend::cpu) {
+    sort_rising(exec, keys_.data(), n);
+  } else {
+    const Buffer<std::uint32_t> keys(exec, n);
+    const std::size_t bytes = keys_.size() * sizeof(std::uint32_t);
+    upload(exec, keys.data(), keys_.data(), bytes);
+    sort_rising(exec, keys.data(), n);
+    fetch_unit(exec, keys_.data(), keys.data(), bytes);
+  }
   std::size_t scores = 0;
   for (std::size_t i = 0; i < keys_.size(); ++i) scores += i == 0 || keys_[i] >> 1 != keys_[i - 1] >> 1 ? 1 : 0;
   Ranking ranking;
@@ -54,10 +46,10 @@ Ranking ByConfidence::ranking() {
   return ranking;
 }
 
-Ranking by_confidence(std::span<const SampleRow> rows) {
+Ranking by_confidence(std::span<const SampleRow> rows, const Exec& exec) {
   ByConfidence all;
   all.add(rows);
-  return all.ranking();
+  return all.ranking(exec);
 }
 
 Ranking reversed(Ranking ranking) {

@@ -154,7 +154,7 @@ struct Bench {
       if (metric.rank != nullptr) {
         const auto rows = filled<SampleRow>(Exec{}, samples, row);
         const std::span<const SampleRow> all(rows.data(), static_cast<std::size_t>(samples));
-        time("metric", name, shape, 16 * samples, [&](int) { metric.rank(by_confidence(all)); });
+        time("metric", name, shape, 16 * samples, [&](int) { metric.rank(by_confidence(all, exec)); });
         continue;
       }
       const auto rows = filled<SampleRow>(exec, samples, row);

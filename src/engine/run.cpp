@@ -208,7 +208,7 @@ PlanStatus plan_status(const Plan& plan, const Store& store) {
   return status;
 }
 
-Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
+Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, const Exec& exec) {
   Results results;
   results.source = plan.source;
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
@@ -280,7 +280,7 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status) {
   for (std::size_t c = 0; c < results.cells.size(); ++c) {
     CellResult& cell = results.cells[c];
     if (cell.undecided > 0) cell.flags.emplace_back("undecided_samples");
-    const Ranking ranking = order[c].ranking();
+    const Ranking ranking = ranked ? order[c].ranking(exec) : Ranking{};
     for (const auto& [name, metric, output] : metrics) {
       if (!metric->applies(cell.kind)) continue;
       cell.metrics[name] = metric->rank != nullptr ? metric->rank(ranking) : metric->finish(states[c].at(name).data());

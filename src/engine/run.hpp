@@ -48,8 +48,8 @@ struct PlanStatus {
 };
 PlanStatus plan_status(const Plan& plan, const Store& store);
 
-/// Merges all units, in plan order. Units that failed count as undecided samples. Throws assay::Error (exit 4) when
-/// units are missing.
-Results merge_units(const Plan& plan, const Store& store, PlanStatus& status);
+/// Merges all units, in plan order; `exec` sorts. Units that failed count as undecided samples. Throws assay::Error
+/// (exit 4) when units are missing.
+Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, const Exec& exec = {});
 
 }  // namespace assay

@@ -90,9 +90,9 @@ TEST(Architecture, DeviceMemoryIsCopiedInOneFileByItsNamedFunctions) {
 }
 
 TEST(Architecture, OnlyTheUnitsEndFetchesAndOnlyExportsCopyImages) {
-  // And the check of saved adversarials, its logits.
+  // And the check of saved adversarials, its logits; and what sorted all units' rows, their order.
   EXPECT_THAT(matching({"cuda", "src"}, R"(fetch_unit\()"),
-              testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp",
+              testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/core/rank.cpp",
                                             "src/engine/evaluate.cpp", "src/engine/witness.cpp"));
   EXPECT_THAT(matching({"cuda", "src"}, R"(export_images\()"),
               testing::UnorderedElementsAre("cuda/core/transfer.cu", "cuda/core/transfer.hpp", "src/engine/corrupt.cpp",

@@ -125,7 +125,7 @@ std::vector<SampleRow> some_rows(std::size_t n) {
   return rows;
 }
 
-/// Those that are sums: rank statistics are the host's.
+/// Those that are sums: of a rank statistic the order alone is a device's.
 std::vector<std::string> summed_metrics() {
   std::vector<std::string> names = registered_names<Metric>();
   std::erase_if(names, [](const std::string& name) { return Registry<Metric>::find(name)->reduce == nullptr; });

@@ -1,6 +1,7 @@
 // The engine's own launches (core/rows.hpp) that no unit of the other tests takes all branches of.
 #include <limits>
 
+#include "assay/rank.hpp"
 #include "core/rows.hpp"
 #include "device/device.hpp"
 #include "images.hpp"
@@ -21,6 +22,22 @@ TEST_F(Rows, HaveTheLumaOfTheCpu) {
   };
   const auto expected = run(cpu);
   in_every_order([&] { EXPECT_TRUE(same_bits(run(cuda), expected)); });
+}
+
+TEST_F(Rows, HaveTheOrderOfTheCpu) {
+  for (const int n : {0, 1, 5000}) {
+    std::vector<SampleRow> rows;
+    for (int i = 0; i < n; ++i)
+      rows.push_back({0, static_cast<std::uint16_t>(i % 3 == 0 ? SampleRow::correct : 0),
+                      static_cast<float>(i * 37 % 1009) / 1008.f, 0.f, 0.f});
+    const Ranking expected = by_confidence(rows), ranking = by_confidence(rows, cuda);
+    ASSERT_EQ(ranking.size(), expected.size());
+    for (std::size_t i = 0; i < ranking.size(); ++i) {
+      EXPECT_EQ(ranking[i].score, expected[i].score);
+      EXPECT_EQ(ranking[i].count, expected[i].count);
+      EXPECT_EQ(ranking[i].hits, expected[i].hits);
+    }
+  }
 }
 
 TEST_F(Rows, HaveTheScoresOfTheCpu) {

@@ -48,6 +48,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "occupancy": "projections, norms or draws in a row keep 68 to 115 registers; a step is small beside the model's pass"},
     r"CorruptionKernel<(ElasticTransform<(true|false)>|Fog|FrostProc|GlassBlur|JpegCompression|(Mud|Snow)<(true|false)>|Water)>": {
         "occupancy": "several phases of one image in a kernel, held together by the pointers to their working memory"}}
+THEIRS = r"_ZN(3cub|6thrust)"  # a library's kernels, as they are mangled
 NO_KERNELS = {"autoattack", "ensemble"}  # made of other attacks
 
 
@@ -155,6 +156,10 @@ def kernels_of(source: Path, kept: dict) -> dict[int, dict[str, Kernel]]:
     kernels: dict[int, dict[str, Kernel]] = {arch: {} for arch in ARCHITECTURES}
     for entry, arch, said in re.findall(
             r"Compiling entry function '(\w+)' for 'sm_(\d+)'(.*?registers[^\n]*)", kept["ptxas"], re.S):
+        if re.match(THEIRS, entry):
+            accesses.pop((int(arch), entry))
+            continue
+
         def number(pattern: str) -> int:
             found = re.search(pattern, said)
             return int(found[1]) if found else 0
