@@ -6,7 +6,7 @@
 #include "assay/core/error.hpp"
 #include "assay/core/kernel.hpp"
 #include "core/sort.hpp"
-#if defined(__CUDACC__)
+#if defined(ASSAY_DEVICE_PATH)
 #include <thrust/execution_policy.h>
 #include <thrust/sort.h>
 #include <thrust/system_error.h>
@@ -15,7 +15,7 @@
 namespace assay {
 namespace {
 
-#if defined(__CUDACC__)
+#if defined(ASSAY_DEVICE_PATH)
 /// What Thrust takes an allocator for.
 struct FromMemory {
   using value_type = char;
@@ -48,7 +48,7 @@ void sort_on_host(std::uint32_t* keys, std::int64_t n) {
 }  // namespace
 
 void sort_rising([[maybe_unused]] const Exec& exec, std::uint32_t* keys, std::int64_t n) {
-#if defined(__CUDACC__)
+#if defined(ASSAY_DEVICE_PATH)
   if (exec.backend == Backend::cuda) {
     try {
       FromMemory memory{exec.memory};
@@ -58,7 +58,7 @@ void sort_rising([[maybe_unused]] const Exec& exec, std::uint32_t* keys, std::in
     }
     return;
   }
-#elif !defined(ASSAY_DEVICE_PATH)
+#else
   require_cpu(exec);
 #endif
   sort_on_host(keys, n);

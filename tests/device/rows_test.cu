@@ -5,6 +5,7 @@
 #include "core/rows.hpp"
 #include "device/device.hpp"
 #include "images.hpp"
+#include "thrown.hpp"
 
 namespace assay {
 namespace {
@@ -39,6 +40,20 @@ TEST_F(Rows, HaveTheOrderOfTheCpu) {
     }
   }
 }
+
+#if defined(ASSAY_SIMT)
+TEST_F(Rows, HaveNoOrderWhereTheDeviceIsLost) {
+  const std::vector<SampleRow> rows(100, {0, 0, 0.5f, 0.f, 0.f});
+  // Memory, a copy, Thrust's memory, its kernel, a copy; and three times waiting.
+  for (int at = 1; at <= 8; ++at) {
+    simt::restart();
+    simt::device().fault_at = at;
+    EXPECT_ERROR(by_confidence(rows, cuda), ExitCode::device, testing::HasSubstr("719"));
+  }
+  simt::restart();
+  EXPECT_EQ(by_confidence(rows, cuda).size(), 1u);
+}
+#endif
 
 TEST_F(Rows, HaveTheScoresOfTheCpu) {
   // Ordinary, sure and wrong, a tie, and broken ones; often enough for a CPU to take eight at once.
