@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -25,9 +24,9 @@ struct FromMemory {
 };
 #endif
 
-/// In three passes over 11 bits each: several times as fast as std::sort.
+/// In four passes over 8 bits each, the last of which ends where the keys were: several times as fast as std::sort.
 void sort_on_host(std::uint32_t* keys, std::int64_t n) {
-  constexpr int kBits = 11, kPasses = 3;
+  constexpr int kBits = 8, kPasses = 4;
   constexpr std::uint32_t kMask = (1u << kBits) - 1;
   std::array<std::array<std::int64_t, kMask + 1>, kPasses> ends{};
   for (std::int64_t i = 0; i < n; ++i)
@@ -42,7 +41,6 @@ void sort_on_host(std::uint32_t* keys, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) to[at[from[i] >> (kBits * pass) & kMask]++] = from[i];
     std::swap(from, to);
   }
-  std::copy_n(from, n, keys);
 }
 
 }  // namespace
