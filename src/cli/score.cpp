@@ -6,19 +6,11 @@
 #include <filesystem>
 #include <limits>
 #include <map>
-#include <numeric>
-#include <unordered_map>
 
-#include "assay/scaling.hpp"
-#include "assay/statistics.hpp"
 #include "cli/cli.hpp"
 #include "cli/saved_cell.hpp"
-#include "cli/saved_outputs.hpp"
-#include "core/probabilities.hpp"
-#include "core/rows.hpp"
+#include "cli/scorer.hpp"
 #include "core/text.hpp"
-#include "core/top_label.hpp"
-#include "engine/scores.hpp"
 #include "sinks/json.hpp"
 
 namespace assay::cli {
@@ -55,270 +47,15 @@ std::string profile_of(const std::string& asked) {
   return found;
 }
 
-const Scaling& scaling_of(const std::string& name) {
-  if (const Scaling* scaling = Registry<Scaling>::find(name)) return *scaling;
-  throw Error(ExitCode::usage, "no scaling '" + name + "'", did_you_mean(name, keys(Registry<Scaling>::all())));
+std::vector<const Scaling*> scalings_of(const Options& options) {
+  std::vector<const Scaling*> scalings;
+  for (const std::string& name : options.scalings) {
+    scalings.push_back(Registry<Scaling>::find(name));
+    if (scalings.back() == nullptr)
+      throw Error(ExitCode::usage, "no scaling '" + name + "'", did_you_mean(name, keys(Registry<Scaling>::all())));
+  }
+  return scalings;
 }
-
-/// Turns what a model said into what metrics read, batch by batch.
-class Scorer {
- public:
-  explicit Scorer(std::span<const ChosenMetric> metrics) {
-    for (const ChosenMetric& chosen : metrics) {
-      all_classes_ = all_classes_ || chosen.output != nullptr;
-      top_label_ =
-          top_label_ && chosen.metric != nullptr && (chosen.metric->rank != nullptr || chosen.metric->top_label);
-    }
-  }
-
-  /// `known`: the rows of these logits where they have been scored before, else null.
-  Outputs of_logits(std::int64_t n, int classes, const float* logits, const std::uint16_t* labels,
-                    const SampleRow* known = nullptr) {
-    if (known == nullptr) {
-      rows_.resize(static_cast<std::size_t>(n));
-      score_logits({}, n, classes, logits, labels, nullptr, rows_.data());
-      known = rows_.data();
-    }
-    if (!all_classes_) return {n, classes, nullptr, labels, known};
-    probabilities_.resize(static_cast<std::size_t>(n * classes));
-    probabilities_of(n, classes, logits, known, probabilities_.data());
-    return {n, classes, probabilities_.data(), labels, known};
-  }
-
-  Outputs of_probabilities(std::int64_t n, int classes, const float* values, const std::uint16_t* labels) {
-    rows_.resize(static_cast<std::size_t>(n));
-    score_probabilities({}, n, classes, values, labels, rows_.data());
-    return {n, classes, values, labels, rows_.data()};
-  }
-
-  /// Samples [first, first + n) of what was saved.
-  Outputs of(SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::uint16_t* labels) {
-    const float* values = saved.values(first, n);
-    if (saved.logits()) return of_logits(n, saved.classes(), values, labels, saved.rows(first, n));
-    rows_.resize(static_cast<std::size_t>(n));
-    // A margin for sums in another order and in float32: rows in doubt are looked at again.
-    const auto tolerance = 0.9f * static_cast<float>(saved.rounding());
-    const auto undecided = top_labels(n, saved.classes(), values, labels, tolerance, rows_.data());
-    if (undecided && top_label_) return {n, saved.classes(), values, labels, rows_.data(), *undecided};
-    if (!undecided) saved.check_probabilities(values, first, n);
-    return of_probabilities(n, saved.classes(), values, labels);
-  }
-
- private:
-  bool all_classes_ = false, top_label_ = true;
-  std::vector<SampleRow> rows_;
-  std::vector<float> probabilities_;
-};
-
-/// The samples' groups: of each one, or of its label's.
-struct Groups {
-  std::string by;  ///< empty: there are none
-  std::vector<std::uint16_t> of_sample, of_label;
-  std::vector<std::uint16_t> ids;  ///< rising
-
-  Groups(const Options& options, std::int64_t n, int classes) {
-    if (!options.groups.empty()) {
-      by = "group";
-      ids = of_sample = read_column(options.groups, n, "a group a row");
-    } else if (!options.class_groups.empty()) {
-      by = "group of the label";
-      ids = of_label = read_column(options.class_groups, classes, "a group a class");
-    } else if (options.by_class) {
-      by = "label";
-      of_label.resize(static_cast<std::size_t>(classes));
-      std::iota(of_label.begin(), of_label.end(), std::uint16_t{0});
-      ids = of_label;
-    }
-    std::ranges::sort(ids);
-    ids.erase(std::ranges::unique(ids).begin(), ids.end());
-  }
-  std::uint16_t of(std::int64_t sample, std::uint16_t label) const {
-    return of_sample.empty() ? of_label[label] : of_sample[static_cast<std::size_t>(sample)];
-  }
-};
-
-/// The metrics of all samples and of their groups, of the outputs as they are or after a scaling.
-class Pass {
- public:
-  Pass(std::span<const ChosenMetric> metrics, int classes, const std::vector<double>& thresholds, const Groups& groups)
-      : groups_(groups), all_(metrics, classes, thresholds) {
-    std::int64_t words = 0;
-    for (const ChosenMetric& chosen : metrics)
-      words += chosen.metric != nullptr ? chosen.metric->words : chosen.output->words(classes);
-    constexpr std::int64_t kMost = std::int64_t{1} << 27;
-    if (words * static_cast<std::int64_t>(groups.ids.size()) > kMost)
-      throw Error(ExitCode::usage,
-                  fmt::format("{} groups of these metrics take {:.1f} GB, expected at most 1", groups.ids.size(),
-                              8e-9 * static_cast<double>(words) * static_cast<double>(groups.ids.size())),
-                  "ask for fewer groups, or for fewer metrics at once");
-    for (std::size_t g = 0; g < groups.ids.size(); ++g) by_group_.emplace_back(metrics, classes, thresholds);
-  }
-
-  void add(const Outputs& outputs, std::int64_t first) {
-    all_.add(outputs);
-    if (by_group_.empty()) return;
-    std::vector<std::vector<std::int64_t>> members(by_group_.size());
-    for (std::int64_t i = 0; i < outputs.n; ++i) {
-      const auto at = std::ranges::lower_bound(groups_.ids, groups_.of(first + i, outputs.labels[i]));
-      members[static_cast<std::size_t>(at - groups_.ids.begin())].push_back(i);
-    }
-    for (std::size_t g = 0; g < members.size(); ++g)
-      if (!members[g].empty()) add_members(outputs, members[g], by_group_[g]);
-  }
-
-  Scores& all() { return all_; }
-  std::vector<Scores>& by_group() { return by_group_; }
-
- private:
-  void add_members(const Outputs& outputs, const std::vector<std::int64_t>& members, Scores& scores) {
-    rows_.clear();
-    labels_.clear();
-    probabilities_.clear();
-    for (const std::int64_t i : members) {
-      rows_.push_back(outputs.rows[i]);
-      labels_.push_back(outputs.labels[i]);
-      if (outputs.probabilities != nullptr)
-        probabilities_.insert(probabilities_.end(), outputs.probabilities + i * outputs.classes,
-                              outputs.probabilities + (i + 1) * outputs.classes);
-    }
-    scores.add({static_cast<std::int64_t>(members.size()), outputs.classes, probabilities_.data(), labels_.data(),
-                rows_.data()});
-  }
-
-  const Groups& groups_;
-  Scores all_;
-  std::vector<Scores> by_group_;
-  std::vector<SampleRow> rows_;
-  std::vector<std::uint16_t> labels_;
-  std::vector<float> probabilities_;
-};
-
-/// Applies a scaling, where there is one.
-struct Scaled {
-  const Scaling* scaling = nullptr;
-  Parameters fitted = {};
-  std::vector<float> values = {};
-
-  Outputs of(Scorer& scorer, SavedOutputs& saved, std::int64_t first, std::int64_t n, const std::uint16_t* labels) {
-    if (scaling == nullptr) return scorer.of(saved, first, n, labels);
-    values.resize(static_cast<std::size_t>(n * saved.classes()));
-    scaling->apply(fitted, saved.classes(), n, saved.values(first, n), values.data());
-    return scaling->to_logits ? scorer.of_logits(n, saved.classes(), values.data(), labels)
-                              : scorer.of_probabilities(n, saved.classes(), values.data(), labels);
-  }
-};
-
-/// Some of what was saved.
-struct Samples {
-  struct Range {
-    std::int64_t lo, hi;
-  };
-  SavedOutputs* saved = nullptr;  // null: none
-  std::vector<Range> ranges = {};
-
-  static Samples all(SavedOutputs& saved) { return {&saved, {{0, saved.n()}}}; }
-  std::int64_t n() const {
-    std::int64_t n = 0;
-    for (const Range& range : ranges) n += range.hi - range.lo;
-    return n;
-  }
-  /// f(first, rows), as many at once as may be.
-  template <class F>
-  void each_block(const F& f) const {
-    for (const auto& [lo, hi] : ranges)
-      for (std::int64_t first = lo, n = 0; first < hi; first += n) {
-        n = std::min(saved->at_once() - first % saved->at_once(), hi - first);  // no block goes through two units
-        f(first, n);
-      }
-  }
-};
-
-bool is_conformal(const ChosenMetric& metric) {
-  return metric.output != nullptr && metric.output->nonconformity != nullptr;
-}
-
-/// The conformal quantiles of a held-out split, a metric each.
-std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled& scaled, const Samples& held_out,
-                                  double alpha) {
-  std::vector<double> thresholds(metrics.size(), std::numeric_limits<double>::quiet_NaN());
-  std::vector<std::vector<double>> scores(metrics.size());
-  if (std::ranges::none_of(metrics, is_conformal)) return thresholds;
-  Scorer scorer(metrics);
-  held_out.each_block([&](std::int64_t first, std::int64_t n) {
-    const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
-    const Outputs outputs = scaled.of(scorer, *held_out.saved, first, n, labels.data());
-    for (std::size_t m = 0; m < metrics.size(); ++m) {
-      if (!is_conformal(metrics[m])) continue;
-      const std::size_t before = scores[m].size();
-      scores[m].resize(before + static_cast<std::size_t>(n));
-      metrics[m].output->nonconformity(outputs, scores[m].data() + before);
-    }
-  });
-  for (std::size_t m = 0; m < metrics.size(); ++m)
-    if (is_conformal(metrics[m])) thresholds[m] = conformal_quantile(std::move(scores[m]), alpha);
-  return thresholds;
-}
-
-/// What a held-out split decides.
-struct Fitted {
-  std::vector<Scaled> forms;                    ///< the first: outputs as they are
-  std::vector<std::vector<double>> thresholds;  ///< a form each
-
-  Fitted(const Options& options, std::span<const ChosenMetric> metrics, const Samples& held_out) : forms(1) {
-    for (const std::string& name : options.scalings) forms.push_back({&scaling_of(name)});
-    const HeldOut split{held_out.saved != nullptr ? held_out.saved->classes() : 0, held_out.n(),
-                        [&](const HeldOut::Visit& visit) {
-                          held_out.each_block([&](std::int64_t first, std::int64_t n) {
-                            const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
-                            visit(held_out.saved->values(first, n), labels.data(), n);
-                          });
-                        }};
-    for (Scaled& form : forms) {
-      if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
-      thresholds.push_back(thresholds_of(metrics, form, held_out, options.alpha));
-    }
-  }
-};
-
-/// Finds out whether samples were fitted on: rows, with their labels, that occur once in both files. Those of a model
-/// of few answers occur more often, and tell nothing.
-class Overlap {
- public:
-  void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels) {
-    each_hash(saved, first, n, labels, [&](std::size_t hash) { ++seen_[hash].fitted; });
-  }
-  void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels) {
-    if (seen_.empty()) return;
-    each_hash(saved, first, n, labels, [&](std::size_t hash) {
-      if (const auto found = seen_.find(hash); found != seen_.end()) ++found->second.tested;
-    });
-  }
-  void check(const SavedOutputs& tested, const SavedOutputs& held_out) const {
-    const std::int64_t both = std::ranges::count_if(
-        seen_, [](const auto& entry) { return entry.second.fitted == 1 && entry.second.tested == 1; });
-    if (2 * both > std::min(tested.n(), held_out.n()))
-      throw Error(ExitCode::input,
-                  fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, tested.n(),
-                              tested.name(), held_out.name()),
-                  "fit on samples that are not scored");
-  }
-
- private:
-  template <class F>
-  static void each_hash(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels,
-                        const F& f) {
-    const auto* values = reinterpret_cast<const char*>(saved.values(first, n));
-    const std::size_t bytes = static_cast<std::size_t>(saved.classes()) * sizeof(float);
-    for (const std::uint16_t label : labels) {
-      f(std::hash<std::string_view>{}({values, bytes}) * 31 + label);
-      values += bytes;
-    }
-  }
-  struct Times {
-    std::uint32_t fitted = 0, tested = 0;
-  };
-  std::unordered_map<std::size_t, Times> seen_;
-};
 
 /// What is fitted needs a held-out split, and two fits on one split spoil the second. `option` names it.
 void check_fits(const Options& options, std::span<const ChosenMetric> metrics, bool held_out,
@@ -366,8 +103,7 @@ nlohmann::json report_of(std::span<const ChosenMetric> metrics, Scores& scores, 
   for (std::size_t m = 0; m < metrics.size(); ++m) {
     nlohmann::json entry = to_json(estimates[m], metrics[m].definition());
     for (const auto& [name, curve] : estimates[m].curves) entry["data"][name] = numbers(curve);
-    if (metrics[m].output != nullptr && metrics[m].output->nonconformity != nullptr)
-      entry["data"].update({{"alpha", alpha}, {"threshold", number(thresholds[m])}});
+    if (is_conformal(metrics[m])) entry["data"].update({{"alpha", alpha}, {"threshold", number(thresholds[m])}});
     report[metrics[m].name] = entry;
   }
   return report;
@@ -408,7 +144,7 @@ nlohmann::json report_of_groups(std::span<const ChosenMetric> metrics, Pass& pas
 nlohmann::json score_samples(const Options& options, std::span<const ChosenMetric> metrics, Fitted& fitted,
                              const Samples& tested, Overlap* overlap) {
   SavedOutputs& saved = *tested.saved;
-  const Groups groups(options, saved.n(), saved.classes());
+  const Groups groups(options.groups, options.class_groups, options.by_class, saved.n(), saved.classes());
   std::vector<Pass> passes;
   for (const std::vector<double>& thresholds : fitted.thresholds)
     passes.emplace_back(metrics, saved.classes(), thresholds, groups);
@@ -482,7 +218,7 @@ ExitCode score_files(const Options& options, std::span<const ChosenMetric> metri
   Overlap overlap;
   split.each_block(
       [&](std::int64_t first, std::int64_t n) { overlap.fitted_on(*held_out, first, n, held_out->labels(first, n)); });
-  Fitted fitted(options, metrics, split);
+  Fitted fitted(scalings_of(options), metrics, split, options.alpha);
   nlohmann::json report = score_samples(options, metrics, fitted, Samples::all(saved), &overlap);
   if (held_out != nullptr) overlap.check(saved, *held_out);
   if (options.json) {
@@ -576,7 +312,8 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
                       "run the sweep again, or name cells of other models with --filter");
         if (!options.scalings.empty()) check_decided(*saved, split[0]);
       }
-      fitted = by_model.try_emplace(cell.model, options, metrics, saved ? Samples{&*saved, split} : Samples{}).first;
+      const Samples held_out = saved ? Samples{&*saved, split} : Samples{};
+      fitted = by_model.try_emplace(cell.model, scalings_of(options), metrics, held_out, options.alpha).first;
     }
     SavedCell saved(plan, store, c, labels);
     const Samples samples{&saved, tested};
@@ -599,7 +336,7 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
   fmt::print("\n");  // what all cells have in common
   for (const ChosenMetric& chosen : metrics) fmt::print("{:<30} {}\n", chosen.name, chosen.definition());
   for (const std::string& name : options.scalings)
-    fmt::print("{:<30} {}\n", "after " + name, scaling_of(name).definition);
+    fmt::print("{:<30} {}\n", "after " + name, Registry<Scaling>::find(name)->definition);
   return ExitCode::done;
 }
 
