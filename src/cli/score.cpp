@@ -18,10 +18,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A held-out split: its files, or which of a sweep's samples it is.
+struct Split {
+  std::string option;  ///< how its options begin
+  std::string logits = {}, probabilities = {}, labels = {}, samples = {};
+};
+
 struct Options {
   std::string logits, probabilities, labels, profile, dtype = "auto";
-  std::string fit_logits, fit_probabilities, fit_labels, groups, class_groups;
-  std::string run, fit_samples;
+  Split fit{"--fit"}, conformal{"--conformal"};
+  std::string run, groups, class_groups;
   std::vector<std::string> metrics, scalings, filters;
   double alpha = 0.1;
   bool by_class = false, json = false;
@@ -57,36 +63,34 @@ std::vector<const Scaling*> scalings_of(const Options& options) {
   return scalings;
 }
 
-/// What is fitted needs a held-out split, and two fits on one split spoil the second. `option` names it.
-void check_fits(const Options& options, std::span<const ChosenMetric> metrics, bool held_out,
-                const std::string& option) {
-  const auto conformal = std::ranges::find_if(metrics, is_conformal);
-  if (conformal == metrics.end() && options.scalings.empty()) return;
-  if (!held_out)
+/// What is fitted needs a held-out split, and two fits on one split spoil the second. `named`: the options of a split.
+template <class F>
+void check_fits(const Options& options, std::span<const ChosenMetric> metrics, bool fit, bool conformal,
+                const F& named) {
+  const auto sets = std::ranges::find_if(metrics, is_conformal);
+  const bool any_sets = sets != metrics.end(), any_scaling = !options.scalings.empty();
+  if ((any_sets && !fit && !conformal) || (any_scaling && !fit))
     throw Error(ExitCode::usage,
-                fmt::format("{} is fitted on a held-out split",
-                            conformal != metrics.end() ? conformal->name : options.scalings[0]),
-                "give it with " + option);
-  if (conformal != metrics.end() && !options.scalings.empty())
+                fmt::format("{} is fitted on a held-out split", any_scaling ? options.scalings[0] : sets->name),
+                "give it with " + named(options.fit));
+  if (any_sets && any_scaling && !conformal)
     throw Error(ExitCode::usage,
-                fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", conformal->name,
+                fmt::format("{} and {} on one held-out split, whose labels the scaling has seen", sets->name,
                             options.scalings[0]),
-                "ask for them apart: sets cover what they promise only by labels that nothing was fitted on");
+                "sets cover what they promise only by labels that nothing was fitted on: give others with " +
+                    named(options.conformal));
 }
 
-std::unique_ptr<SavedFiles> held_out_of(const Options& options, const SavedFiles& saved,
-                                        std::span<const ChosenMetric> metrics) {
-  if (!saved.logits() && !options.scalings.empty())
-    throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
-  const std::string& file = saved.logits() ? options.fit_logits : options.fit_probabilities;
-  const std::string option = saved.logits() ? "--fit-logits" : "--fit-probs";
-  if (!(saved.logits() ? options.fit_probabilities : options.fit_logits).empty())
+/// Null where there is none.
+std::unique_ptr<SavedFiles> saved_split(const Split& split, const SavedFiles& saved, bool bf16) {
+  const std::string option = split.option + (saved.logits() ? "-logits" : "-probs");
+  const std::string& file = saved.logits() ? split.logits : split.probabilities;
+  if (!(saved.logits() ? split.probabilities : split.logits).empty())
     throw Error(ExitCode::usage, fmt::format("a held-out split of the other kind, expected {}", option));
-  if (file.empty() != options.fit_labels.empty())
-    throw Error(ExitCode::usage, fmt::format("give {} and --fit-labels together", option));
-  check_fits(options, metrics, !file.empty(), option + " and --fit-labels");
+  if (file.empty() != split.labels.empty())
+    throw Error(ExitCode::usage, fmt::format("give {} and {}-labels together", option, split.option));
   if (file.empty()) return nullptr;
-  auto held_out = std::make_unique<SavedFiles>(file, options.fit_labels, saved.logits(), options.dtype == "bf16");
+  auto held_out = std::make_unique<SavedFiles>(file, split.labels, saved.logits(), bf16);
   if (held_out->classes() != saved.classes())
     throw Error(ExitCode::input, fmt::format("'{}' has {} classes, expected {} as '{}' has", file, held_out->classes(),
                                              saved.classes(), saved.name()));
@@ -140,9 +144,9 @@ nlohmann::json report_of_groups(std::span<const ChosenMetric> metrics, Pass& pas
   return report;
 }
 
-/// Scores the samples as they are and after every scaling. `overlap`: null where there can be none.
+/// Scores the samples as they are and after every scaling, and shows them to `overlaps`.
 nlohmann::json score_samples(const Options& options, std::span<const ChosenMetric> metrics, Fitted& fitted,
-                             const Samples& tested, Overlap* overlap) {
+                             const Samples& tested, std::span<Overlap> overlaps) {
   SavedOutputs& saved = *tested.saved;
   const Groups groups(options.groups, options.class_groups, options.by_class, saved.n(), saved.classes());
   std::vector<Pass> passes;
@@ -151,7 +155,7 @@ nlohmann::json score_samples(const Options& options, std::span<const ChosenMetri
   Scorer scorer(metrics);
   tested.each_block([&](std::int64_t first, std::int64_t n) {
     const std::span<const std::uint16_t> labels = saved.labels(first, n);
-    if (overlap != nullptr) overlap->tested_on(saved, first, n, labels);
+    for (Overlap& overlap : overlaps) overlap.tested_on(saved, first, n, labels);
     for (std::size_t f = 0; f < fitted.forms.size(); ++f)
       passes[f].add(fitted.forms[f].of(scorer, saved, first, n, labels.data()), first);
   });
@@ -209,18 +213,32 @@ void print_report(const nlohmann::json& report, const std::vector<std::string>& 
 ExitCode score_files(const Options& options, std::span<const ChosenMetric> metrics) {
   const bool from_logits = !options.logits.empty();
   if (options.labels.empty()) throw Error(ExitCode::usage, "give --labels");
-  if (!options.fit_samples.empty() || !options.filters.empty())
-    throw Error(ExitCode::usage, "--fit-samples and --filter choose of a sweep", "give --run");
-  SavedFiles saved(from_logits ? options.logits : options.probabilities, options.labels, from_logits,
-                   options.dtype == "bf16");
-  const std::unique_ptr<SavedFiles> held_out = held_out_of(options, saved, metrics);
-  const Samples split = held_out != nullptr ? Samples::all(*held_out) : Samples{};
-  Overlap overlap;
-  split.each_block(
-      [&](std::int64_t first, std::int64_t n) { overlap.fitted_on(*held_out, first, n, held_out->labels(first, n)); });
-  Fitted fitted(scalings_of(options), metrics, split, options.alpha);
-  nlohmann::json report = score_samples(options, metrics, fitted, Samples::all(saved), &overlap);
-  if (held_out != nullptr) overlap.check(saved, *held_out);
+  if (!options.fit.samples.empty() || !options.conformal.samples.empty() || !options.filters.empty())
+    throw Error(ExitCode::usage, "--fit-samples, --conformal-samples and --filter choose of a sweep", "give --run");
+  const bool bf16 = options.dtype == "bf16";
+  SavedFiles saved(from_logits ? options.logits : options.probabilities, options.labels, from_logits, bf16);
+  if (!from_logits && !options.scalings.empty())
+    throw Error(ExitCode::usage, "scalings change logits, found probabilities", "give --logits and --fit-logits");
+  const std::unique_ptr<SavedFiles> fit = saved_split(options.fit, saved, bf16);
+  const std::unique_ptr<SavedFiles> conformal = saved_split(options.conformal, saved, bf16);
+  check_fits(options, metrics, fit != nullptr, conformal != nullptr, [&](const Split& split) {
+    return split.option + (from_logits ? "-logits and " : "-probs and ") + split.option + "-labels";
+  });
+  std::vector<Overlap> overlaps;
+  for (SavedFiles* held_out : {fit.get(), conformal.get()}) {
+    if (held_out == nullptr) continue;
+    for (Overlap other : overlaps) {  // a copy, as it counts what is scored later on
+      Samples::all(*held_out).each_block([&](std::int64_t first, std::int64_t n) {
+        other.tested_on(*held_out, first, n, held_out->labels(first, n));
+      });
+      other.check(*held_out);
+    }
+    overlaps.emplace_back(*held_out);
+  }
+  const auto all_of = [](SavedFiles* of) { return of != nullptr ? Samples::all(*of) : Samples{}; };
+  Fitted fitted(scalings_of(options), metrics, all_of(fit.get()), all_of(conformal.get()), options.alpha);
+  nlohmann::json report = score_samples(options, metrics, fitted, Samples::all(saved), overlaps);
+  for (const Overlap& overlap : overlaps) overlap.check(saved);
   if (options.json) {
     report["schema"] = 1;
     print_json(report);
@@ -252,38 +270,61 @@ nlohmann::json nothing_computed(std::span<const ChosenMetric> metrics, std::int6
   return entry;
 }
 
-/// "LO:HI" within n samples, of which some are left.
-Samples::Range range_of(const std::string& text, std::int64_t n) {
+/// "LO:HI" within n samples.
+Samples::Range range_of(const Split& split, std::int64_t n) {
+  const std::string& text = split.samples;
   Samples::Range range{-1, -1};
   const char* const end = text.data() + text.size();
   auto [at, failed] = std::from_chars(text.data(), end, range.lo);
   if (failed == std::errc() && at != end && *at == ':') at = std::from_chars(at + 1, end, range.hi).ptr;
-  if (at != end || range.lo < 0 || range.hi <= range.lo || range.hi > n || range.hi - range.lo == n)
-    throw Error(
-        ExitCode::usage, fmt::format("--fit-samples {}", text),
-        fmt::format("expected LO:HI, samples LO to HI - 1 of the {} in this sweep, and some that are left to score",
-                    n));
+  if (at != end || range.lo < 0 || range.hi <= range.lo || range.hi > n)
+    throw Error(ExitCode::usage, fmt::format("{}-samples {}", split.option, text),
+                fmt::format("expected LO:HI, samples LO to HI - 1 of the {} in this sweep", n));
   return range;
 }
 
+/// Of a sweep's samples those that are fitted on, and those that are left to score.
+struct Parts {
+  std::vector<Samples::Range> fit, conformal, tested;
+
+  Parts(const Options& options, std::int64_t n) {
+    if (!options.fit.samples.empty()) fit = {range_of(options.fit, n)};
+    if (!options.conformal.samples.empty()) conformal = {range_of(options.conformal, n)};
+    std::vector<Samples::Range> taken = fit;
+    taken.insert(taken.end(), conformal.begin(), conformal.end());
+    std::ranges::sort(taken, {}, &Samples::Range::lo);
+    std::int64_t from = 0;
+    for (const auto& [lo, hi] : taken) {
+      if (lo < from)
+        throw Error(ExitCode::usage,
+                    fmt::format("--fit-samples {} and --conformal-samples {} overlap", options.fit.samples,
+                                options.conformal.samples),
+                    "sets cover what they promise only by labels that nothing was fitted on");
+      if (from < lo) tested.push_back({from, lo});
+      from = hi;
+    }
+    if (from < n) tested.push_back({from, n});
+    if (tested.empty())
+      throw Error(ExitCode::usage, fmt::format("all {} samples of this sweep are fitted on", n), "leave some to score");
+  }
+};
+
 ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics) {
   for (const std::string* file :
-       {&options.labels, &options.fit_logits, &options.fit_probabilities, &options.fit_labels})
+       {&options.labels, &options.fit.logits, &options.fit.probabilities, &options.fit.labels,
+        &options.conformal.logits, &options.conformal.probabilities, &options.conformal.labels})
     if (!file->empty() || options.dtype != "auto")
       throw Error(ExitCode::usage, "a sweep has its own labels and types",
-                  "of the other options --run takes --fit-samples, "
+                  "of the other options --run takes --fit-samples, --conformal-samples, "
                   "--filter, --metric, --scaling, --alpha, --profile, --groups, --class-groups and --by-class");
   const Store store(options.run);
   const Plan plan = plan_in(store);
   if (!plan.keep_logits)
     throw Error(ExitCode::input, "the sweep in '" + options.run + "' keeps no logits",
                 "run it again with keep = \"logits\"");
-  check_fits(options, metrics, !options.fit_samples.empty(), "--fit-samples");
-  std::vector<Samples::Range> tested = {{0, plan.n}}, split;
-  if (!options.fit_samples.empty()) {
-    split = {range_of(options.fit_samples, plan.n)};
-    tested = {{0, split[0].lo}, {split[0].hi, plan.n}};
-  }
+  check_fits(options, metrics, !options.fit.samples.empty(), !options.conformal.samples.empty(),
+             [](const Split& split) { return split.option + "-samples"; });
+  const Parts parts(options, plan.n);
   std::vector<int> cells;
   for (int c = 0; c < static_cast<int>(plan.cells.size()); ++c) {
     const std::string words = plan.describe(plan.cells[static_cast<std::size_t>(c)]);
@@ -297,7 +338,8 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
   const std::vector<std::uint16_t> labels = kept_labels(plan, store);
   std::map<int, Fitted> by_model;
   nlohmann::json report = {{"schema", 1}, {"plan_id", plan.id}, {"cells", nlohmann::json::array()}};
-  if (!split.empty()) report["fit_samples"] = {split[0].lo, split[0].hi};
+  for (const auto& [lo, hi] : parts.fit) report["fit_samples"] = {lo, hi};
+  for (const auto& [lo, hi] : parts.conformal) report["conformal_samples"] = {lo, hi};
   for (const int c : cells) {
     const Cell& cell = plan.cells[static_cast<std::size_t>(c)];
     auto fitted = by_model.find(cell.model);
@@ -305,20 +347,25 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
       const auto clean = std::ranges::find_if(
           plan.cells, [&](const Cell& of) { return of.model == cell.model && of.perturbation < 0; });
       std::optional<SavedCell> saved;
-      if (!split.empty()) {
+      if (!parts.fit.empty() || !parts.conformal.empty()) {
         saved.emplace(plan, store, static_cast<int>(clean - plan.cells.begin()), labels);
         if (saved->classes() == 0)
           throw Error(ExitCode::input, "no unit of '" + saved->name() + "' was computed, on which to fit",
                       "run the sweep again, or name cells of other models with --filter");
-        if (!options.scalings.empty()) check_decided(*saved, split[0]);
+        if (!options.scalings.empty()) check_decided(*saved, parts.fit[0]);
       }
-      const Samples held_out = saved ? Samples{&*saved, split} : Samples{};
-      fitted = by_model.try_emplace(cell.model, scalings_of(options), metrics, held_out, options.alpha).first;
+      const auto some = [&](const std::vector<Samples::Range>& ranges) {
+        return ranges.empty() ? Samples{} : Samples{&*saved, ranges};
+      };
+      fitted = by_model
+                   .try_emplace(cell.model, scalings_of(options), metrics, some(parts.fit), some(parts.conformal),
+                                options.alpha)
+                   .first;
     }
     SavedCell saved(plan, store, c, labels);
-    const Samples samples{&saved, tested};
+    const Samples samples{&saved, parts.tested};
     const bool computed = saved.classes() > 0;
-    nlohmann::json entry = computed ? score_samples(options, metrics, fitted->second, samples, nullptr)
+    nlohmann::json entry = computed ? score_samples(options, metrics, fitted->second, samples, {})
                                     : nothing_computed(metrics, samples.n());
     if (!options.json) {
       fmt::print("{}{}, {} samples\n", c == cells.front() ? "" : "\n", plan.describe(cell),
@@ -361,16 +408,22 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--labels", options->labels, "N integers, .npy");
   verb->add_option("--run", options->run, "instead of files: the --out folder of a sweep with keep = \"logits\"");
   verb->add_option("--filter", options->filters, "only the sweep's cells whose description has this; may be repeated");
-  verb->add_option("--fit-samples", options->fit_samples,
+  verb->add_option("--fit-samples", options->fit.samples,
                    "LO:HI of the sweep's samples: each model's clean outputs of these are its held-out split, the "
                    "others are scored");
+  verb->add_option("--conformal-samples", options->conformal.samples,
+                   "LO:HI of the others: of these alone conformal sets are made, after scalings too");
   verb->add_option("--metric", options->metrics, "metric, may be repeated")->required();
   verb->add_option("--dtype", options->dtype, "bf16: the values are bfloat16, saved as uint16")
       ->check(CLI::IsMember({"auto", "bf16"}));
   verb->add_option("--profile", options->profile, "follow a peer's rule where it has one: " + join(profiles()));
-  verb->add_option("--fit-logits", options->fit_logits, "a held-out split's, M x K, for scalings and conformal sets");
-  verb->add_option("--fit-probs", options->fit_probabilities, "the same beside --probs, for conformal sets");
-  verb->add_option("--fit-labels", options->fit_labels, "its M labels");
+  verb->add_option("--fit-logits", options->fit.logits, "a held-out split's, M x K, for scalings and conformal sets");
+  verb->add_option("--fit-probs", options->fit.probabilities, "the same beside --probs, for conformal sets");
+  verb->add_option("--fit-labels", options->fit.labels, "its M labels");
+  verb->add_option("--conformal-logits", options->conformal.logits,
+                   "a second split, for conformal sets alone, which scalings then do not spoil");
+  verb->add_option("--conformal-probs", options->conformal.probabilities, "the same beside --probs");
+  verb->add_option("--conformal-labels", options->conformal.labels, "its labels");
   verb->add_option("--scaling", options->scalings,
                    "score once more after: temperature, vector or isotonic; may be repeated");
   verb->add_option("--alpha", options->alpha, "share of labels that conformal sets may miss (default: 0.1)")

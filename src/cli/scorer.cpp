@@ -110,44 +110,43 @@ bool is_conformal(const ChosenMetric& metric) {
   return metric.output != nullptr && metric.output->nonconformity != nullptr;
 }
 
-Fitted::Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenMetric> metrics, const Samples& held_out,
-               double alpha)
+Fitted::Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenMetric> metrics, const Samples& fit,
+               const Samples& conformal, double alpha)
     : forms(1 + scalings.size()) {
   for (std::size_t s = 0; s < scalings.size(); ++s) forms[s + 1].scaling = scalings[s];
-  const HeldOut split{held_out.saved != nullptr ? held_out.saved->classes() : 0, held_out.n(),
-                      [&](const HeldOut::Visit& visit) {
-                        held_out.each_block([&](std::int64_t first, std::int64_t n) {
-                          const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
-                          visit(held_out.saved->values(first, n), labels.data(), n);
+  const HeldOut split{fit.saved != nullptr ? fit.saved->classes() : 0, fit.n(), [&](const HeldOut::Visit& visit) {
+                        fit.each_block([&](std::int64_t first, std::int64_t n) {
+                          const std::span<const std::uint16_t> labels = fit.saved->labels(first, n);
+                          visit(fit.saved->values(first, n), labels.data(), n);
                         });
                       }};
   for (Scaled& form : forms) {
     if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
-    thresholds.push_back(thresholds_of(metrics, form, held_out, alpha));
+    thresholds.push_back(thresholds_of(metrics, form, conformal.saved != nullptr ? conformal : fit, alpha));
   }
 }
 
-void Overlap::fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n,
-                        std::span<const std::uint16_t> labels) {
-  each_hash(saved, first, n, labels, [&](std::size_t hash) { ++seen_[hash].fitted; });
+Overlap::Overlap(SavedOutputs& held_out) : held_out_(held_out) {
+  Samples::all(held_out).each_block([&](std::int64_t first, std::int64_t n) {
+    each_hash(held_out, first, n, held_out.labels(first, n), [&](std::size_t hash) { ++seen_[hash].fitted; });
+  });
 }
 
 void Overlap::tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n,
                         std::span<const std::uint16_t> labels) {
-  if (seen_.empty()) return;
   each_hash(saved, first, n, labels, [&](std::size_t hash) {
     if (const auto found = seen_.find(hash); found != seen_.end()) ++found->second.tested;
   });
 }
 
-void Overlap::check(const SavedOutputs& tested, const SavedOutputs& held_out) const {
+void Overlap::check(const SavedOutputs& tested) const {
   const std::int64_t both = std::ranges::count_if(
       seen_, [](const auto& entry) { return entry.second.fitted == 1 && entry.second.tested == 1; });
-  if (2 * both > std::min(tested.n(), held_out.n()))
+  if (2 * both > std::min(tested.n(), held_out_.n()))
     throw Error(ExitCode::input,
                 fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, tested.n(),
-                            tested.name(), held_out.name()),
-                "fit on samples that are not scored");
+                            tested.name(), held_out_.name()),
+                "what is fitted on and what is scored, or fitted on next, must be other samples");
 }
 
 Groups::Groups(const std::string& groups, const std::string& class_groups, bool by_class, std::int64_t n, int classes) {

@@ -69,23 +69,25 @@ struct Fitted {
   std::vector<Scaled> forms;                    ///< the first: outputs as they are
   std::vector<std::vector<double>> thresholds;  ///< conformal quantiles of a form, a metric each
 
-  Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenMetric> metrics, const Samples& held_out,
-         double alpha);
+  /// `fit`: what scalings are fitted on, and conformal sets too where there is no `conformal` for these alone.
+  Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenMetric> metrics, const Samples& fit,
+         const Samples& conformal, double alpha);
 };
 
 /// Finds out whether samples were fitted on: rows, with their labels, that occur once in both files. Those of a model
 /// of few answers occur more often, and tell nothing.
 class Overlap {
  public:
-  void fitted_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels);
+  explicit Overlap(SavedOutputs& held_out);
   void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels);
   /// Throws assay::Error (exit 65) where more than half of the smaller one's rows are in both.
-  void check(const SavedOutputs& tested, const SavedOutputs& held_out) const;
+  void check(const SavedOutputs& tested) const;
 
  private:
   struct Times {
     std::uint32_t fitted = 0, tested = 0;
   };
+  const SavedOutputs& held_out_;
   std::unordered_map<std::size_t, Times> seen_;
 };
 

@@ -438,8 +438,8 @@ class Score(BadInput):
         saved = ("score", "--logits", files["logits"], "--labels", files["labels"])
         sets, nll, warm = ("--metric", "conformal_lac"), ("--metric", "nll"), ("--scaling", "temperature")
 
-        def split(name: str, labels: str = "labels") -> tuple[object, ...]:
-            return "--fit-logits", files[name], "--fit-labels", files[labels]
+        def split(name: str, labels: str = "labels", of: str = "fit") -> tuple[object, ...]:
+            return f"--{of}-logits", files[name], f"--{of}-labels", files[labels]
 
         for code, says, words in (
             (2, "conformal_lac is fitted on a held-out split", sets),
@@ -448,6 +448,11 @@ class Score(BadInput):
             (2, "a held-out split of the other kind", (*sets, "--fit-probs", files["probs"], "--fit-labels", files["labels"])),
             (2, "no scaling 'x'", (*nll, *split("fit"), "--scaling", "x")),
             (2, "conformal_lac and temperature on one held-out split", (*sets, *split("fit"), *warm)),
+            (2, "temperature is fitted on a held-out split", (*sets, *split("fit", of="conformal"), *warm)),
+            (2, "give --conformal-logits and --conformal-labels together", (*sets, "--conformal-labels", files["labels"])),
+            (2, "--conformal-samples and --filter choose of a sweep", (*sets, "--conformal-samples", "0:2")),
+            (65, "is both scored and fitted on", (*sets, *split("logits", of="conformal"))),
+            (65, "3 of the 3 rows of", (*sets, *split("fit"), *split("fit", of="conformal"), *warm)),
             (2, "--alpha", (*sets, *split("fit"), "--alpha", "1")),
             (2, "give one of --groups", (*nll, "--groups", files["labels"], "--by-class")),
             (65, "has 3 classes, expected 2", (*sets, *split("wide", "two"))),

@@ -395,6 +395,20 @@ class Score(Case):
         shown = self.done("score", *self.files, *split, "--metric", "nll", "--scaling", "temperature").stdout
         self.assertRegex(shown, r"(?m)^after temperature: ")
 
+    def test_conformal_sets_after_a_scaling_by_a_split_of_their_own(self) -> None:
+        # At the temperature of the test above a sample that is wrong by 2 has 1 of 18 + 2.
+        rows, labels = [[2.0, 0.0, 0.0]] * 20, [0] * 18 + [1, 2]
+        fit = ("--fit-logits", write(self.dir / "t.npy", npy("<f4", (20, 3), sum(rows, []))),
+               "--fit-labels", write(self.dir / "tl.npy", npy("<i8", (20,), labels)))  # fmt: skip
+        conformal = [str(word).replace("--fit", "--conformal") for word in self.held_out()]
+        words = ("--metric", "conformal_lac", "--scaling", "temperature", "--alpha", "0.2")
+        report = self.json("score", *self.files, *fit, *conformal, *words)
+        for part, threshold in ((report, 1 - 1 / (math.exp(2) + 2)), (report["scalings"]["temperature"], 1 - 1 / 20)):
+            self.assertAlmostEqual(part["metrics"]["conformal_lac"]["data"]["threshold"], threshold, delta=1e-6)
+        # The sets' own split is what counts for them where there is another one, too.
+        alone = self.json("score", *self.files, *conformal, *words[:2], *words[4:])
+        self.assertEqual(self.json("score", *self.files, *fit, *conformal, *words[:2], *words[4:]), alone)
+
     def test_groups_the_worst_and_the_gap(self) -> None:
         words = ("--metric", "accuracy", "--metric", "misclassification_auroc", "--metric", "ece_classwise")
         right = [row.index(max(row)) == y for row, y in zip(self.logits, self.labels)]

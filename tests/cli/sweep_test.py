@@ -278,6 +278,15 @@ class Results(Whole):
                     self.assertAlmostEqual(again["metrics"][name]["value"], one["value"], delta=1e-6, msg=name)
                 self.assertEqual(again.get("scalings", {}).get("temperature", {}).get("parameters"),
                                  expected.get("scalings", {}).get("temperature", {}).get("parameters"))  # fmt: skip
+        # And a second one, for sets after a scaling.
+        options = ("--metric", "conformal_lac", "--scaling", "temperature")
+        report = self.json("score", "--run", out, *options, "--fit-samples", "20:32", "--conformal-samples", "0:8", "--filter", "held clean")
+        self.assertEqual([report["fit_samples"], report["conformal_samples"]], [[20, 32], [0, 8]])
+        clean = next(i for i, cell in enumerate(cells) if cell["model"] == "held" and not cell["perturbation"])
+        files, fit, conformal = saved(clean, 8, 20), saved(clean, 20, 32), saved(clean, 0, 8)
+        expected = self.json("score", "--logits", files[0], "--labels", files[1], "--fit-logits", fit[0], "--fit-labels", fit[1],
+                             "--conformal-logits", conformal[0], "--conformal-labels", conformal[1], *options)  # fmt: skip
+        self.assertEqual({key: report["cells"][0][key] for key in ("n", "metrics", "scalings")}, {key: expected[key] for key in ("n", "metrics", "scalings")})
         shown = self.done("score", "--run", out, "--metric", "accuracy", "--filter", "held", "--filter", "contrast").stdout
         self.assertRegex(shown, r"^held contrast .*, 32 samples\naccuracy +0\.\d+  \[0\.\d{4}, [01]\.\d{4}\]\n\naccuracy +correct/n")
         # What cannot be done, and why.
@@ -286,7 +295,12 @@ class Results(Whole):
             (2, "no cell is called 'fog'", "--metric", "ece", "--filter", "fog"),
             (2, "conformal_aps is fitted on a held-out split", "--metric", "conformal_aps"),
             (2, "on one held-out split", *fit, "0:20", "--scaling", "vector"),
-            *((2, "expected LO:HI", *fit, text) for text in ("0:32", "5", "20:10", "-1:3", "0:33", "0:9x", ":", "3:3")),
+            (2, "temperature is fitted on a held-out split", *fit[:2], "--conformal-samples", "0:20", "--scaling", "temperature"),
+            (2, "--fit-samples 0:20 and --conformal-samples 19:30 overlap", *fit, "0:20", "--conformal-samples", "19:30"),
+            (2, "all 32 samples of this sweep are fitted on", *fit, "16:32", "--conformal-samples", "0:16"),
+            (2, "all 32 samples of this sweep are fitted on", *fit, "0:32"),
+            (2, "--conformal-samples 0:33", *fit[:2], "--conformal-samples", "0:33"),
+            *((2, "expected LO:HI", *fit, text) for text in ("5", "20:10", "-1:3", "0:33", "0:9x", ":", "3:3")),
             (2, "has its own labels", "--metric", "ece", "--labels", labels_file := out / "labels.npy"),
             (2, "one of --logits, --probs and --run", "--metric", "ece", "--logits", labels_file),
             (65, "expected (32,), a group a row", "--metric", "ece", "--groups", saved(0, 0, 8)[1]),
