@@ -35,6 +35,16 @@ TEST(BalancedAccuracy, CountsUndecidedSamplesAsWrong) {
   EXPECT_THAT(estimate.curves.at("confusion"), testing::ElementsAre(1, 0, 1, 0, 1, 0));
 }
 
+TEST(BalancedAccuracy, ListsWhatIsNotZeroOfManyClasses) {
+  const Estimate estimate = measure("balanced_accuracy", predicted(101, {100, 7, -1, 7}, {100, 100, 3, 100}));
+  EXPECT_NEAR(estimate.value, 1. / 6, 1e-15);
+  EXPECT_FALSE(estimate.curves.contains("confusion"));
+  EXPECT_THAT(estimate.curves.at("confusion_label"), testing::ElementsAre(3, 100, 100));
+  EXPECT_THAT(estimate.curves.at("confusion_prediction"), testing::ElementsAre(101, 7, 100));
+  EXPECT_THAT(estimate.curves.at("confusion_count"), testing::ElementsAre(1, 2, 1));
+  EXPECT_EQ(measure("balanced_accuracy", predicted(100, {7}, {7})).curves.at("confusion").size(), 10100u);
+}
+
 TEST(BalancedAccuracy, RefusesAMatrixThatFillsTheMemory) {
   const OutputMetric& metric = *Registry<OutputMetric>::find("balanced_accuracy");
   EXPECT_EQ(metric.words(4096), 4096 * 4097);
