@@ -12,7 +12,7 @@ namespace assay {
 class ByConfidence {
  public:
   void add(std::span<const SampleRow> rows);
-  /// Sorted where exec runs: the same for all.
+  /// Sorted where exec runs, or on the host where that fails: the same for all.
   Ranking ranking(const Exec& exec = {});
 
  private:

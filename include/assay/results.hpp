@@ -24,17 +24,10 @@ struct CellResult {
   Passes evaluated;                ///< with idle lanes and padding
   std::vector<std::string> flags;  ///< "failed_units", "undecided_samples"
   std::map<std::string, Estimate> metrics;
-  std::string profile = {};           ///< that the metrics follow, see Metric
   std::uint64_t label_is_target = 0;  ///< samples with nothing to attack; of an attack with a target
   std::uint64_t correct = 0;          ///< samples that the model is right on, in the end
 
   bool targeted() const { return !perturbation.empty() && perturbation.back().params.contains("target"); }
-  /// What a metric says of this cell.
-  const std::string& definition(const std::string& metric) const {
-    if (const OutputMetric* output = Registry<OutputMetric>::find(metric)) return output->definition;
-    const Metric& found = Registry<Metric>::find(metric)->by(profile);
-    return targeted() && !found.targeted.empty() ? found.targeted : found.definition;
-  }
 };
 
 /// A model's errors over the corruptions that the sweep has at all five severities, with one table and pipeline.
@@ -61,6 +54,14 @@ struct Results {
   std::string source;
   std::vector<CellResult> cells;
   std::vector<CorruptionErrors> corruption_errors = {};
+  std::string profile = {};  ///< that the metrics follow, see Metric; empty: none
+
+  /// What a metric says of a cell.
+  const std::string& definition(const std::string& metric, const CellResult& cell) const {
+    if (const OutputMetric* output = Registry<OutputMetric>::find(metric)) return output->definition;
+    const Metric& found = Registry<Metric>::find(metric)->by(profile);
+    return cell.targeted() && !found.targeted.empty() ? found.targeted : found.definition;
+  }
 };
 
 /// One form of the results. `file`: its name in the output folder; empty: for the terminal only.

@@ -117,7 +117,7 @@ nlohmann::json environment(const Device& device);
 
 /// Merges `plan` in `store`, writes every sink's file, prints the table or JSON; exit code 0
 /// or 3.
-ExitCode merge_and_print(const Plan& plan, const Store& store, bool json, const Exec& exec = {});
+ExitCode merge_and_print(const Plan& plan, const Store& store, bool json, const Exec& exec);
 
 /// Prints one JSON object to stdout.
 void print_json(const nlohmann::json& value);

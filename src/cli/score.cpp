@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "cli/cli.hpp"
 #include "cli/saved_cell.hpp"
@@ -25,7 +26,8 @@ struct Split {
 };
 
 struct Options {
-  std::string logits, probabilities, labels, profile, dtype = "auto";
+  std::string logits, probabilities, labels, dtype = "auto";
+  std::optional<std::string> profile;  ///< absent: that of the sweep, else none
   Split fit{"--fit"}, conformal{"--conformal"};
   std::string run, groups, class_groups;
   std::vector<std::string> metrics, scalings, filters;
@@ -47,10 +49,16 @@ ChosenMetric choose(const std::string& name, const std::string& profile) {
 }
 
 std::string profile_of(const std::string& asked) {
-  const std::string found = find_profile(asked);
-  if (found.empty() && !asked.empty())
-    throw Error(ExitCode::usage, "no profile '" + asked + "'", did_you_mean(asked, profiles()));
-  return found;
+  const std::optional<std::string> found = find_profile(asked);
+  if (!found) throw Error(ExitCode::usage, "no profile '" + asked + "'", did_you_mean(asked, profiles()));
+  return *found;
+}
+/// `otherwise`: the profile where none is asked for.
+std::vector<ChosenMetric> metrics_of(const Options& options, const std::string& otherwise) {
+  const std::string profile = options.profile ? profile_of(*options.profile) : otherwise;
+  std::vector<ChosenMetric> metrics;
+  for (const std::string& name : options.metrics) metrics.push_back(choose(name, profile));
+  return metrics;
 }
 
 std::vector<const Scaling*> scalings_of(const Options& options) {
@@ -69,6 +77,9 @@ void check_fits(const Options& options, std::span<const ChosenMetric> metrics, b
                 const F& named) {
   const auto sets = std::ranges::find_if(metrics, is_conformal);
   const bool any_sets = sets != metrics.end(), any_scaling = !options.scalings.empty();
+  if (conformal && !any_sets)
+    throw Error(ExitCode::usage, named(options.conformal) + ": no metric makes conformal sets",
+                "ask for conformal_lac, conformal_aps or conformal_raps, or leave that split out");
   if ((any_sets && !fit && !conformal) || (any_scaling && !fit))
     throw Error(ExitCode::usage,
                 fmt::format("{} is fitted on a held-out split", any_scaling ? options.scalings[0] : sets->name),
@@ -210,7 +221,16 @@ void print_report(const nlohmann::json& report, const std::vector<std::string>& 
   }
 }
 
-ExitCode score_files(const Options& options, std::span<const ChosenMetric> metrics) {
+void warn_of_undecided(const Fitted& fitted, const SavedOutputs* saved) {
+  if (fitted.undecided > 0)
+    fmt::print(
+        stderr,
+        "warning: {} of the samples of '{}' that conformal sets are made of are undecided; sets are larger for it\n",
+        fitted.undecided, saved->name());
+}
+
+ExitCode score_files(const Options& options, std::span<const ChosenMetric> metrics,
+                     std::span<const Scaling* const> scalings) {
   const bool from_logits = !options.logits.empty();
   if (options.labels.empty()) throw Error(ExitCode::usage, "give --labels");
   if (!options.fit.samples.empty() || !options.conformal.samples.empty() || !options.filters.empty())
@@ -224,19 +244,17 @@ ExitCode score_files(const Options& options, std::span<const ChosenMetric> metri
   check_fits(options, metrics, fit != nullptr, conformal != nullptr, [&](const Split& split) {
     return split.option + (from_logits ? "-logits and " : "-probs and ") + split.option + "-labels";
   });
+  if (fit != nullptr && conformal != nullptr && fs::equivalent(fit->name(), conformal->name()))
+    throw Error(ExitCode::input,
+                fmt::format("'{}' is both the scalings' split and that of conformal sets", fit->name()),
+                "give each one of its own");
   std::vector<Overlap> overlaps;
-  for (SavedFiles* held_out : {fit.get(), conformal.get()}) {
-    if (held_out == nullptr) continue;
-    for (Overlap other : overlaps) {  // a copy, as it counts what is scored later on
-      Samples::all(*held_out).each_block([&](std::int64_t first, std::int64_t n) {
-        other.tested_on(*held_out, first, n, held_out->labels(first, n));
-      });
-      other.check(*held_out);
-    }
-    overlaps.emplace_back(*held_out);
-  }
+  if (fit != nullptr) overlaps.emplace_back(*fit);
+  if (conformal != nullptr) overlaps.emplace_back(*conformal);
+  if (overlaps.size() == 2) overlaps[0].check(overlaps[1]);
   const auto all_of = [](SavedFiles* of) { return of != nullptr ? Samples::all(*of) : Samples{}; };
-  Fitted fitted(scalings_of(options), metrics, all_of(fit.get()), all_of(conformal.get()), options.alpha);
+  Fitted fitted(scalings, metrics, all_of(fit.get()), all_of(conformal.get()), options.alpha);
+  warn_of_undecided(fitted, (conformal != nullptr ? conformal : fit).get());
   nlohmann::json report = score_samples(options, metrics, fitted, Samples::all(saved), overlaps);
   for (const Overlap& overlap : overlaps) overlap.check(saved);
   if (options.json) {
@@ -285,13 +303,13 @@ Samples::Range range_of(const Split& split, std::int64_t n) {
 
 /// Of a sweep's samples those that are fitted on, and those that are left to score.
 struct Parts {
-  std::vector<Samples::Range> fit, conformal, tested;
+  std::optional<Samples::Range> fit, conformal;
+  std::vector<Samples::Range> tested;
 
   Parts(const Options& options, std::int64_t n) {
-    if (!options.fit.samples.empty()) fit = {range_of(options.fit, n)};
-    if (!options.conformal.samples.empty()) conformal = {range_of(options.conformal, n)};
-    std::vector<Samples::Range> taken = fit;
-    taken.insert(taken.end(), conformal.begin(), conformal.end());
+    std::vector<Samples::Range> taken;
+    if (!options.fit.samples.empty()) taken.push_back(fit.emplace(range_of(options.fit, n)));
+    if (!options.conformal.samples.empty()) taken.push_back(conformal.emplace(range_of(options.conformal, n)));
     std::ranges::sort(taken, {}, &Samples::Range::lo);
     std::int64_t from = 0;
     for (const auto& [lo, hi] : taken) {
@@ -309,7 +327,8 @@ struct Parts {
   }
 };
 
-ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics) {
+ExitCode score_run(const Options& options, const Store& store, const Plan& plan, std::span<const ChosenMetric> metrics,
+                   std::span<const Scaling* const> scalings) {
   for (const std::string* file :
        {&options.labels, &options.fit.logits, &options.fit.probabilities, &options.fit.labels,
         &options.conformal.logits, &options.conformal.probabilities, &options.conformal.labels})
@@ -317,8 +336,6 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
       throw Error(ExitCode::usage, "a sweep has its own labels and types",
                   "of the other options --run takes --fit-samples, --conformal-samples, "
                   "--filter, --metric, --scaling, --alpha, --profile, --groups, --class-groups and --by-class");
-  const Store store(options.run);
-  const Plan plan = plan_in(store);
   if (!plan.keep_logits)
     throw Error(ExitCode::input, "the sweep in '" + options.run + "' keeps no logits",
                 "run it again with keep = \"logits\"");
@@ -338,8 +355,8 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
   const std::vector<std::uint16_t> labels = kept_labels(plan, store);
   std::map<int, Fitted> by_model;
   nlohmann::json report = {{"schema", 1}, {"plan_id", plan.id}, {"cells", nlohmann::json::array()}};
-  for (const auto& [lo, hi] : parts.fit) report["fit_samples"] = {lo, hi};
-  for (const auto& [lo, hi] : parts.conformal) report["conformal_samples"] = {lo, hi};
+  if (parts.fit) report["fit_samples"] = {parts.fit->lo, parts.fit->hi};
+  if (parts.conformal) report["conformal_samples"] = {parts.conformal->lo, parts.conformal->hi};
   for (const int c : cells) {
     const Cell& cell = plan.cells[static_cast<std::size_t>(c)];
     auto fitted = by_model.find(cell.model);
@@ -347,20 +364,20 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
       const auto clean = std::ranges::find_if(
           plan.cells, [&](const Cell& of) { return of.model == cell.model && of.perturbation < 0; });
       std::optional<SavedCell> saved;
-      if (!parts.fit.empty() || !parts.conformal.empty()) {
+      if (parts.fit || parts.conformal) {
         saved.emplace(plan, store, static_cast<int>(clean - plan.cells.begin()), labels);
         if (saved->classes() == 0)
           throw Error(ExitCode::input, "no unit of '" + saved->name() + "' was computed, on which to fit",
                       "run the sweep again, or name cells of other models with --filter");
-        if (!options.scalings.empty()) check_decided(*saved, parts.fit[0]);
+        if (!options.scalings.empty()) check_decided(*saved, *parts.fit);
       }
-      const auto some = [&](const std::vector<Samples::Range>& ranges) {
-        return ranges.empty() ? Samples{} : Samples{&*saved, ranges};
+      const auto some = [&](const std::optional<Samples::Range>& range) {
+        return range ? Samples{&*saved, {*range}} : Samples{};
       };
-      fitted = by_model
-                   .try_emplace(cell.model, scalings_of(options), metrics, some(parts.fit), some(parts.conformal),
-                                options.alpha)
-                   .first;
+      fitted =
+          by_model.try_emplace(cell.model, scalings, metrics, some(parts.fit), some(parts.conformal), options.alpha)
+              .first;
+      warn_of_undecided(fitted->second, saved ? &*saved : nullptr);
     }
     SavedCell saved(plan, store, c, labels);
     const Samples samples{&saved, parts.tested};
@@ -388,14 +405,17 @@ ExitCode score_run(const Options& options, std::span<const ChosenMetric> metrics
 }
 
 ExitCode score(const Options& options) {
+  if (!(options.alpha > 0 && options.alpha < 1))
+    throw Error(ExitCode::usage, fmt::format("--alpha {}: expected a number above 0 and below 1", options.alpha));
   if (!options.run.empty() + !options.logits.empty() + !options.probabilities.empty() != 1)
     throw Error(ExitCode::usage, "give one of --logits, --probs and --run");
   if (!options.groups.empty() + !options.class_groups.empty() + options.by_class > 1)
     throw Error(ExitCode::usage, "give one of --groups, --class-groups and --by-class");
-  const std::string profile = profile_of(options.profile);
-  std::vector<ChosenMetric> metrics;
-  for (const std::string& name : options.metrics) metrics.push_back(choose(name, profile));
-  return options.run.empty() ? score_files(options, metrics) : score_run(options, metrics);
+  const std::vector<const Scaling*> scalings = scalings_of(options);
+  if (options.run.empty()) return score_files(options, metrics_of(options, ""), scalings);
+  const Store store(options.run);
+  const Plan plan = plan_in(store);
+  return score_run(options, store, plan, metrics_of(options, plan.profile), scalings);
 }
 
 }  // namespace
@@ -416,7 +436,8 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--metric", options->metrics, "metric, may be repeated")->required();
   verb->add_option("--dtype", options->dtype, "bf16: the values are bfloat16, saved as uint16")
       ->check(CLI::IsMember({"auto", "bf16"}));
-  verb->add_option("--profile", options->profile, "follow a peer's rule where it has one: " + join(profiles()));
+  verb->add_option("--profile", options->profile,
+                   "follow a peer's rule where it has one: " + join(profiles()) + "; or none: assay");
   verb->add_option("--fit-logits", options->fit.logits, "a held-out split's, M x K, for scalings and conformal sets");
   verb->add_option("--fit-probs", options->fit.probabilities, "the same beside --probs, for conformal sets");
   verb->add_option("--fit-labels", options->fit.labels, "its M labels");
@@ -426,10 +447,13 @@ Verb add_score(CLI::App& app) {
   verb->add_option("--conformal-labels", options->conformal.labels, "its labels");
   verb->add_option("--scaling", options->scalings,
                    "score once more after: temperature, vector or isotonic; may be repeated");
-  verb->add_option("--alpha", options->alpha, "share of labels that conformal sets may miss (default: 0.1)")
-      ->check(CLI::Range(1e-9, 1 - 1e-9));
+  verb->add_option("--alpha", options->alpha, "share of labels that conformal sets may miss (default: 0.1)");
   verb->add_option("--groups", options->groups, "N integers 0..65535: metrics of every group, the worst and the gap");
   verb->add_option("--class-groups", options->class_groups, "K integers: the group of every label");
+  for (const char* option :
+       {"--fit-samples", "--fit-logits", "--fit-probs", "--fit-labels", "--conformal-samples", "--conformal-logits",
+        "--conformal-probs", "--conformal-labels", "--groups", "--class-groups"})
+    verb->get_option(option)->check(not_empty());
   verb->add_flag("--by-class", options->by_class, "every label is a group");
   verb->add_flag("--json", options->json, "print one JSON object");
   return {verb, [options] { return score(*options); }};

@@ -31,14 +31,17 @@ void each_hash(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::spa
 
 /// The conformal quantiles of a held-out split, a metric each.
 std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled& scaled, const Samples& held_out,
-                                  double alpha) {
+                                  double alpha, std::int64_t& undecided) {
   std::vector<double> thresholds(metrics.size(), std::numeric_limits<double>::quiet_NaN());
   std::vector<std::vector<double>> scores(metrics.size());
   if (std::ranges::none_of(metrics, is_conformal)) return thresholds;
   Scorer scorer(metrics);
+  undecided = 0;
   held_out.each_block([&](std::int64_t first, std::int64_t n) {
     const std::span<const std::uint16_t> labels = held_out.saved->labels(first, n);
     const Outputs outputs = scaled.of(scorer, *held_out.saved, first, n, labels.data());
+    undecided += std::count_if(outputs.rows, outputs.rows + n,
+                               [](const SampleRow& row) { return row.has(SampleRow::undecided); });
     for (std::size_t m = 0; m < metrics.size(); ++m) {
       if (!is_conformal(metrics[m])) continue;
       const std::size_t before = scores[m].size();
@@ -46,6 +49,11 @@ std::vector<double> thresholds_of(std::span<const ChosenMetric> metrics, Scaled&
       metrics[m].output->nonconformity(outputs, scores[m].data() + before);
     }
   });
+  if (undecided == held_out.n())
+    throw Error(ExitCode::input,
+                fmt::format("none of the {} samples of '{}' that conformal sets are made of is decided", undecided,
+                            held_out.saved->name()),
+                "give samples whose outputs are finite");
   for (std::size_t m = 0; m < metrics.size(); ++m)
     if (is_conformal(metrics[m])) thresholds[m] = conformal_quantile(std::move(scores[m]), alpha);
   return thresholds;
@@ -122,7 +130,7 @@ Fitted::Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenM
                       }};
   for (Scaled& form : forms) {
     if (form.scaling != nullptr) form.fitted = form.scaling->fit(split);
-    thresholds.push_back(thresholds_of(metrics, form, conformal.saved != nullptr ? conformal : fit, alpha));
+    thresholds.push_back(thresholds_of(metrics, form, conformal.saved != nullptr ? conformal : fit, alpha, undecided));
   }
 }
 
@@ -140,12 +148,26 @@ void Overlap::tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n,
 }
 
 void Overlap::check(const SavedOutputs& tested) const {
-  const std::int64_t both = std::ranges::count_if(
-      seen_, [](const auto& entry) { return entry.second.fitted == 1 && entry.second.tested == 1; });
-  if (2 * both > std::min(tested.n(), held_out_.n()))
+  check(std::ranges::count_if(seen_,
+                              [](const auto& entry) { return entry.second.fitted == 1 && entry.second.tested == 1; }),
+        tested);
+}
+
+void Overlap::check(const Overlap& other) const {
+  check(std::ranges::count_if(seen_,
+                              [&](const auto& entry) {
+                                const auto found = other.seen_.find(entry.first);
+                                return entry.second.fitted == 1 && found != other.seen_.end() &&
+                                       found->second.fitted == 1;
+                              }),
+        other.held_out_);
+}
+
+void Overlap::check(std::int64_t both, const SavedOutputs& other) const {
+  if (2 * both > std::min(other.n(), held_out_.n()))
     throw Error(ExitCode::input,
-                fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, tested.n(),
-                            tested.name(), held_out_.name()),
+                fmt::format("{} of the {} rows of '{}' are in '{}' too, with their labels", both, other.n(),
+                            other.name(), held_out_.name()),
                 "what is fitted on and what is scored, or fitted on next, must be other samples");
 }
 

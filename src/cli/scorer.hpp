@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -68,8 +69,10 @@ bool is_conformal(const ChosenMetric& metric);
 struct Fitted {
   std::vector<Scaled> forms;                    ///< the first: outputs as they are
   std::vector<std::vector<double>> thresholds;  ///< conformal quantiles of a form, a metric each
+  std::int64_t undecided = 0;                   ///< samples that these are quantiles of
 
-  /// `fit`: what scalings are fitted on, and conformal sets too where there is no `conformal` for these alone.
+  /// `fit`: what scalings are fitted on, and conformal sets too where there is no `conformal` for these alone. Throws
+  /// assay::Error (exit 65) where sets are asked for and no sample of theirs is decided.
   Fitted(std::span<const Scaling* const> scalings, std::span<const ChosenMetric> metrics, const Samples& fit,
          const Samples& conformal, double alpha);
 };
@@ -80,10 +83,13 @@ class Overlap {
  public:
   explicit Overlap(SavedOutputs& held_out);
   void tested_on(SavedOutputs& saved, std::int64_t first, std::int64_t n, std::span<const std::uint16_t> labels);
-  /// Throws assay::Error (exit 65) where more than half of the smaller one's rows are in both.
+  /// Throws assay::Error (exit 65) where more than half of the smaller one's rows are in both: of what was tested, or
+  /// of another split.
   void check(const SavedOutputs& tested) const;
+  void check(const Overlap& other) const;
 
  private:
+  void check(std::int64_t both, const SavedOutputs& other) const;
   struct Times {
     std::uint32_t fitted = 0, tested = 0;
   };

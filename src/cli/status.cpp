@@ -28,7 +28,7 @@ ExitCode status(const Options& options) {
 
 ExitCode merge(const Options& options) {
   const Store store(options.out);
-  return merge_and_print(plan_in(store), store, options.json);
+  return merge_and_print(plan_in(store), store, options.json, {});
 }
 
 Verb add_folder_verb(CLI::App& app, const char* name, const char* about, ExitCode (*action)(const Options&)) {

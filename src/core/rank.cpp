@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "assay/core/buffer.hpp"
+#include "assay/core/error.hpp"
 #include "assay/core/math.hpp"
 #include "core/sort.hpp"
 #include "core/transfer.hpp"
@@ -12,6 +13,23 @@ namespace assay {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+/// False where the device is lost, or has no memory left: what it was to order is all there is to a finished sweep.
+bool sorted_on_device(const Exec& exec, std::vector<std::uint32_t>& keys) {
+  try {
+    std::vector<std::uint32_t> sorted(keys.size());
+    const std::size_t bytes = keys.size() * sizeof(std::uint32_t);
+    const Buffer<std::uint32_t> there(exec, std::ssize(keys));
+    upload(exec, there.data(), keys.data(), bytes);
+    sort_rising(exec, there.data(), there.size());
+    fetch_unit(exec, sorted.data(), there.data(), bytes);
+    keys.swap(sorted);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::device) throw;
+    return false;
+  }
+}
 
 }  // namespace
 
@@ -23,16 +41,7 @@ void ByConfidence::add(std::span<const SampleRow> rows) {
 }
 
 Ranking ByConfidence::ranking(const Exec& exec) {
-  const auto n = std::ssize(keys_);
-  if (exec.backend == Backend::cpu) {
-    sort_rising(exec, keys_.data(), n);
-  } else {
-    const Buffer<std::uint32_t> keys(exec, n);
-    const std::size_t bytes = keys_.size() * sizeof(std::uint32_t);
-    upload(exec, keys.data(), keys_.data(), bytes);
-    sort_rising(exec, keys.data(), n);
-    fetch_unit(exec, keys_.data(), keys.data(), bytes);
-  }
+  if (exec.backend == Backend::cpu || !sorted_on_device(exec, keys_)) sort_rising({}, keys_.data(), std::ssize(keys_));
   std::size_t scores = 0;
   for (std::size_t i = 0; i < keys_.size(); ++i) scores += i == 0 || keys_[i] >> 1 != keys_[i - 1] >> 1 ? 1 : 0;
   Ranking ranking;

@@ -144,11 +144,12 @@ std::vector<std::string> metrics_of(const ConfigValue* value, bool keep_logits) 
 }
 
 std::string profile_of(const ConfigValue& value) {
-  const std::string asked = text_of(value, "profile"), found = find_profile(asked);
-  if (found.empty())
+  const std::string asked = text_of(value, "profile");
+  const std::optional<std::string> found = find_profile(asked);
+  if (!found)
     config_error(value.where,
                  fmt::format("unknown profile '{}'; {}", shortened(asked), did_you_mean(asked, profiles())));
-  return found;
+  return *found;
 }
 
 void read_data(const ConfigValue& data, Sweep& sweep) {

@@ -211,6 +211,7 @@ PlanStatus plan_status(const Plan& plan, const Store& store) {
 Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, const Exec& exec) {
   Results results;
   results.source = plan.source;
+  results.profile = plan.profile;
   std::vector<std::map<std::string, std::vector<std::uint64_t>>> states(plan.cells.size());
   std::vector<ChosenMetric> metrics, outputs;
   for (const std::string& name : plan.metrics) {
@@ -225,7 +226,6 @@ Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, co
     result.model = plan.models[static_cast<std::size_t>(cell.model)].name;
     result.perturbation = plan.steps(cell);
     result.kind = plan.kind(cell);
-    result.profile = plan.profile;
     results.cells.push_back(std::move(result));
   }
   status = {};

@@ -50,6 +50,6 @@ PlanStatus plan_status(const Plan& plan, const Store& store);
 
 /// Merges all units, in plan order; `exec` sorts. Units that failed count as undecided samples. Throws assay::Error
 /// (exit 4) when units are missing.
-Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, const Exec& exec = {});
+Results merge_units(const Plan& plan, const Store& store, PlanStatus& status, const Exec& exec);
 
 }  // namespace assay

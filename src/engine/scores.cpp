@@ -17,10 +17,11 @@ std::vector<std::string> profiles() {
   return {names.begin(), names.end()};
 }
 
-std::string find_profile(const std::string& asked) {
+std::optional<std::string> find_profile(const std::string& asked) {
+  if (asked == "assay") return "";
   for (const std::string& name : profiles())
     if (asked == name || asked == name.substr(0, name.rfind('-'))) return name;
-  return "";
+  return std::nullopt;
 }
 
 Scores::Scores(std::span<const ChosenMetric> metrics, int classes, std::span<const double> thresholds)

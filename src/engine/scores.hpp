@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ ChosenMetric choose_metric(const std::string& name, const std::string& profile);
 
 /// What metrics can follow instead of their own rule, such as "torchmetrics-1.9".
 std::vector<std::string> profiles();
-/// One of them, asked for with or without its version; empty: none.
-std::string find_profile(const std::string& asked);
+/// One of them, asked for with or without its version; empty, assay's own rule, for "assay"; nullopt: there is none.
+std::optional<std::string> find_profile(const std::string& asked);
 
 /// Several metrics of samples that come batch by batch, in any order.
 class Scores {

@@ -33,7 +33,7 @@ std::string render(const Results& results) {
     for (const auto& [metric, e] : cell.metrics)
       out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quote(cell.model), csv_quote(results.source),
                          kind, name, csv_quote(params), cell.n, cell.undecided, metric, field(e.value), field(e.lo),
-                         field(e.hi), field(e.confidence), csv_quote(cell.definition(metric)));
+                         field(e.hi), field(e.confidence), csv_quote(results.definition(metric, cell)));
   }
   return out;
 }

@@ -56,7 +56,7 @@ nlohmann::json to_json(const Results& results) {
     json perturbation = json::array(), metrics = json::object(), curves = json::object();
     for (const Perturbation& p : cell.perturbation) perturbation.push_back(to_json(p));
     for (const auto& [name, estimate] : cell.metrics) {
-      metrics[name] = to_json(estimate, cell.definition(name));
+      metrics[name] = to_json(estimate, results.definition(name, cell));
       for (const auto& [curve, values] : estimate.curves) curves[name][curve] = numbers(values);
     }
     cells.push_back({{"model", cell.model},
@@ -71,6 +71,7 @@ nlohmann::json to_json(const Results& results) {
     if (cell.targeted()) cells.back()["label_is_target"] = cell.label_is_target;
   }
   json all = {{"schema", 1}, {"cells", cells}};
+  if (!results.profile.empty()) all["profile"] = results.profile;
   for (const CorruptionErrors& errors : results.corruption_errors) all["corruption_errors"].push_back(to_json(errors));
   return all;
 }

@@ -12,7 +12,7 @@ std::string render(const Results& results) {
     json perturbation = json::array();
     for (const Perturbation& p : cell.perturbation) perturbation.push_back(to_json(p));
     for (const auto& [metric, estimate] : cell.metrics) {
-      json line = to_json(estimate, cell.definition(metric));
+      json line = to_json(estimate, results.definition(metric, cell));
       line.update({{"model", cell.model},
                    {"data", results.source},
                    {"perturbation", perturbation},

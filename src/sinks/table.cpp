@@ -110,11 +110,11 @@ std::string render(const Results& results) {
   for (const std::string& name : columns) {
     if (const OutputMetric* output = Registry<OutputMetric>::find(name))
       out += fmt::format("  {:<{}}  {}\n", name, longest, output->definition);
-    const Metric* metric = Registry<Metric>::find(name);
-    if (metric == nullptr) continue;
-    out += fmt::format("  {:<{}}  {}\n", name, longest, metric->definition);
-    if (targeted && !metric->targeted.empty())
-      out += fmt::format("  {:<{}}  with a target: {}\n", "", longest, metric->targeted);
+    if (Registry<Metric>::find(name) == nullptr) continue;
+    const Metric& metric = Registry<Metric>::find(name)->by(results.profile);
+    out += fmt::format("  {:<{}}  {}\n", name, longest, metric.definition);
+    if (targeted && !metric.targeted.empty())
+      out += fmt::format("  {:<{}}  with a target: {}\n", "", longest, metric.targeted);
   }
   out += '\n';
 

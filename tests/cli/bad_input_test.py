@@ -431,10 +431,11 @@ class Score(BadInput):
             "fit": npy("<f4", (3, 2), [1, 2, 3, 4, 4, 5]),
             "right": npy("<f4", (3, 2), [0, 1, 1, 0, 0, 1]),
             "nan": npy("<f4", (3, 2), [0, 1, math.nan, 0, 0, 1]),
+            "none": npy("<f4", (3, 2), [math.nan] * 6),
             "negative": npy("<i8", (3,), [1, -1, 1]),
         }
         files = {name: write(self.dir / f"{name}.npy", what) for name, what in arrays.items()}
-        copy = write(self.dir / "copy.npy", arrays["logits"])
+        copy, same = (write(self.dir / f"{name}.npy", arrays[of]) for name, of in (("copy", "logits"), ("same", "fit")))
         saved = ("score", "--logits", files["logits"], "--labels", files["labels"])
         sets, nll, warm = ("--metric", "conformal_lac"), ("--metric", "nll"), ("--scaling", "temperature")
 
@@ -452,8 +453,12 @@ class Score(BadInput):
             (2, "give --conformal-logits and --conformal-labels together", (*sets, "--conformal-labels", files["labels"])),
             (2, "--conformal-samples and --filter choose of a sweep", (*sets, "--conformal-samples", "0:2")),
             (65, "is both scored and fitted on", (*sets, *split("logits", of="conformal"))),
-            (65, "3 of the 3 rows of", (*sets, *split("fit"), *split("fit", of="conformal"), *warm)),
-            (2, "--alpha", (*sets, *split("fit"), "--alpha", "1")),
+            (65, "3 of the 3 rows of", (*sets, *split("fit"), "--conformal-logits", same, "--conformal-labels", files["labels"], *warm)),
+            (2, "--conformal-logits and --conformal-labels: no metric makes conformal sets", (*nll, *split("fit", of="conformal"))),
+            (65, "is both the scalings' split and that of conformal sets", (*sets, *split("fit"), *split("fit", "labels", "conformal"), *warm)),
+            (65, "none of the 3 samples of", (*sets, *split("none"))),
+            *((2, "--alpha", (*sets, *split("fit"), "--alpha", alpha)) for alpha in ("1", "0", "nan", "inf")),
+            *((2, option, (*sets, option, "")) for option in ("--fit-logits", "--conformal-labels", "--groups", "--conformal-samples")),
             (2, "give one of --groups", (*nll, "--groups", files["labels"], "--by-class")),
             (65, "has 3 classes, expected 2", (*sets, *split("wide", "two"))),
             (65, "is both scored and fitted on", (*sets, *split("logits"))),

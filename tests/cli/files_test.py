@@ -363,6 +363,7 @@ class Score(Case):
     def test_conformal_sets_of_a_held_out_split(self) -> None:
         words = ["--metric", "conformal_lac", "--metric", "balanced_accuracy", "--alpha", "0.2"]
         metrics = self.json("score", *self.files, *self.held_out(), *words)["metrics"]
+        self.assertIn("1 of the samples of", self.done("score", *self.files, *self.held_out(), *words).stderr)
         # The ceil(12 * 0.8) = 10th of eleven nonconformities: the wrong one's; the undecided one's is above all.
         threshold = 1 - 1 / (math.exp(2) + 2)
         self.assertAlmostEqual(metrics["conformal_lac"]["data"]["threshold"], threshold, delta=1e-6)

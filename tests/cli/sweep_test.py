@@ -248,6 +248,16 @@ class Results(Whole):
             for metric in metrics[:-1]:
                 self.assertEqual(again["metrics"][metric]["value"], cell["metrics"][metric]["value"], metric)
             self.assertIn("misclassification_auroc", again["metrics"])
+        # By a peer's rule: the finished sweep without a pass, and scored again; or by our own all the same.
+        peer = self.write_sweep(sweep(*steps, models=MODELS, top=top + '\nprofile = "torchmetrics"'))
+        followed = self.done("run", peer, "--out", out)
+        self.assertIn(" 0 computed", followed.stderr)
+        self.assertRegex(followed.stdout, r"(?m)^  ece +ece/top-label/w15 \+ a bin for 1\.0/")
+        results = json.loads((out / "results.json").read_text())
+        self.assertEqual(results["profile"], "torchmetrics-1.9")
+        for profile, expected in (((), results["cells"]), (("--profile", "assay"), cells)):
+            for cell, again in zip(expected, self.json("score", "--run", out, "--metric", "ece", *profile)["cells"]):
+                self.assertEqual(again["metrics"]["ece"], cell["metrics"]["ece"] | {"data": again["metrics"]["ece"]["data"]})
         # A held-out split of the samples, beside the same one in files.
         plan = json.loads((out / "plan.json").read_text())
         labels = read_npy(out / "labels.npy")[2]

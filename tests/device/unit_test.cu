@@ -79,12 +79,12 @@ class DeviceUnit : public BothBackends {
   }
   std::string merged(const Store& store) {
     PlanStatus status;
-    return to_json(merge_units(plan, store, status)).dump();
+    return to_json(merge_units(plan, store, status, {})).dump();
   }
   /// Without what was evaluated beside what counts: the host learns later on a device that lanes are idle.
   std::string merged_passes_apart(const Store& store) {
     PlanStatus status;
-    Results results = merge_units(plan, store, status);
+    Results results = merge_units(plan, store, status, {});
     for (CellResult& cell : results.cells) cell.evaluated = {};
     return to_json(results).dump();
   }
@@ -124,7 +124,7 @@ TEST_F(DeviceUnit, APassWithoutMemoryFailsItsUnitAloneAndIsTriedAgain) {
     EXPECT_FALSE(summary.interrupted);
     EXPECT_THAT(failures(out), testing::ElementsAre(kNoMemory));
     PlanStatus status;
-    merge_units(plan, out, status);
+    merge_units(plan, out, status, {});
     EXPECT_EQ(status.failed, 1);
     EXPECT_EQ(status.missing(), 0);
     const RunSummary again = run(cuda, out);
@@ -196,6 +196,17 @@ void expect_no_traffic(const std::function<UnitResult()>& unit, std::int64_t sam
   EXPECT_EQ(log.back(), (Call{Call::synchronize, 0, stream}));
   EXPECT_EQ(count(Call::await_event) > 0, attacked);
   for (const Call& call : log) EXPECT_EQ(call.stream, stream) << "all work of a unit is ordered on one stream";
+}
+
+TEST_F(DeviceUnit, OrdersTheSamplesOfACellOnTheDevice) {
+  std::tie(data, plan) = small_plan();
+  plan.metrics = {"misclassification_auroc"};
+  run(cuda, store("out"));
+  simt::device().log.clear();
+  PlanStatus status;
+  const Results results = merge_units(plan, store("out"), status, cuda);
+  EXPECT_EQ(static_cast<std::size_t>(count(Call::to_device)), plan.cells.size());
+  EXPECT_EQ(to_json(results).dump(), merged(store("out")));
 }
 
 TEST_F(DeviceUnit, CopiesNothingButItsStatisticsAndWaitsOnlyForThem) {

@@ -84,6 +84,19 @@ TEST(Table, SaysOfEachColumnWhatItIs) {
     EXPECT_THAT(render("table"), HasSubstr(Registry<Metric>::find(name)->definition)) << name;
 }
 
+TEST(EverySink, SaysWhoseRuleAMetricFollows) {
+  Results results = example();
+  results.profile = "torchmetrics-1.9";
+  const Metric& ece = *Registry<Metric>::find("ece");
+  for (const char* sink : {"json", "jsonl", "csv", "table"}) {
+    const std::string text = Registry<Sink>::find(sink)->render(results);
+    EXPECT_THAT(text, HasSubstr(ece.by("torchmetrics-1.9").definition)) << sink;
+    EXPECT_THAT(text, testing::Not(HasSubstr(ece.definition))) << sink;
+  }
+  EXPECT_EQ(nlohmann::json::parse(Registry<Sink>::find("json")->render(results))["profile"], "torchmetrics-1.9");
+  EXPECT_FALSE(nlohmann::json::parse(render("json")).contains("profile"));
+}
+
 TEST(Table, ShowsTheStepOnlyWhereItIsAllThatDiffers) {
   const auto attacked = [](double epsilon, double step) {
     return CellResult{"m",

@@ -183,7 +183,7 @@ class Build:
         link = [str(made) if word == original else word for word in self.link]
         if mutant.file == TEAM:
             # Others' copies of the team's inline functions must not stand in for the mutant's.
-            needed = (str(made), "simt/", "core/transfer", "src/core/")
+            needed = (str(made), "simt/", "core/transfer", "core/sort", "src/core/")
             link = [word for word in link if not word.endswith(".o") or any(part in word for part in needed)]
         program = work / "tests"
         link[link.index("-o") + 1] = str(program)

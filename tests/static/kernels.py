@@ -199,8 +199,8 @@ def measure(build: Path) -> tuple[str, Kernels, list[Path]]:
 HEADER = """\
 # Kernels
 
-What {compiler} makes of every kernel in `cuda/`. Made by `tests/static/kernels.py --write`, held by `--check`: no spill and
-no stack, an occupancy of {least}% or more (less where rows of logits are scored in double, and in
+What {compiler} makes of every kernel in `cuda/` (Thrust's own left out). Made by `tests/static/kernels.py --write`, held by
+`--check`: no spill and no stack, an occupancy of {least}% or more (less where rows of logits are scored in double, and in
 steps of several norms or projections), streams in 128-bit accesses.
 
 - kernel: the functor, on one block a row (`solo`) or several (`wide`)
