@@ -35,17 +35,17 @@ void reduce(const Outputs& outputs, double, std::uint64_t* state) {
 /// The matrix, or its entries that are not 0.
 std::map<std::string, std::vector<double>> confusion(const std::uint64_t* state, int classes) {
   std::map<std::string, std::vector<double>> curves;
-  const std::int64_t width = classes + 1;
-  for (std::int64_t i = 0; i < classes * width; ++i) {
-    const auto count = static_cast<double>(state[i]);
-    if (classes <= kMostDense) {
-      curves["confusion"].push_back(count);
-    } else if (count > 0) {
-      curves["confusion_label"].push_back(static_cast<double>(i / width));
-      curves["confusion_prediction"].push_back(static_cast<double>(i % width));
-      curves["confusion_count"].push_back(count);
+  for (int label = 0; label < classes; ++label)
+    for (int column = 0; column <= classes; ++column) {
+      const auto count = static_cast<double>(*state++);
+      if (classes <= kMostDense) {
+        curves["confusion"].push_back(count);
+      } else if (count > 0) {
+        curves["confusion_label"].push_back(label);
+        curves["confusion_prediction"].push_back(column);
+        curves["confusion_count"].push_back(count);
+      }
     }
-  }
   return curves;
 }
 
