@@ -49,7 +49,10 @@ json everything() {
   for (const auto& [name, e] : Registry<Corruption>::all())
     add("corruption", name, e.about, e.source, corruption_params(e));
   for (const auto& [name, e] : Registry<Loss>::all()) add("loss", name, e.about, e.about, {});
-  for (const auto& [name, e] : Registry<Metric>::all()) add("metric", name, e.definition, e.definition, {});
+  for (const auto& [name, e] : Registry<Metric>::all()) {
+    add("metric", name, e.definition, e.definition, {});
+    for (const Metric& variant : e.profiles) all.back()["profiles"][variant.profile] = variant.definition;
+  }
   for (const auto& [name, e] : Registry<OutputMetric>::all()) add("metric", name, e.definition, e.definition, {});
   for (const auto& [name, e] : Registry<Scaling>::all()) add("scaling", name, e.definition, e.definition, {});
   for (const auto& [name, e] : Registry<Source>::all())
@@ -97,6 +100,9 @@ ExitCode list(const Options& options) {
       kind = entry["kind"].get<std::string>();
     }
     fmt::print("  {:<30} {}\n", entry["name"].get<std::string>(), entry["about"].get<std::string>());
+    const json profiles = entry.value("profiles", json::object());
+    for (const auto& [profile, definition] : profiles.items())
+      fmt::print("      {:<26} {}\n", profile, definition.get<std::string>());
     // What all corruptions take is said below the last.
     const std::size_t common = kind == "corruption" ? corruption_params({}).size() : 0;
     for (std::size_t k = common; k < entry["params"].size(); ++k) fmt::print("{}", line(entry["params"][k]));

@@ -476,6 +476,9 @@ class Verbs(Case):
             for parameter in entry["params"]:
                 self.assertLessEqual({"name", "type", "default", "min", "max"}, set(parameter))
         self.assertEqual(self.json("list", "metrics"), self.json("list", "metric"))
+        ece = next(entry for entry in entries if entry["name"] == "ece")
+        self.assertEqual(sorted(ece["profiles"]), ["netcal-1.4", "sklearn-1.9", "torchmetrics-1.9"])
+        self.assertRegex(self.done("list", "metrics").stdout, r"(?m)^      relplot-1\.0 +mean over ")
 
     def test_out_defaults_to_the_stem_of_the_config(self) -> None:
         self.write_sweep(sweep(limit=16), "folder/tiny.toml")
