@@ -11,6 +11,8 @@ namespace assay {
 /// Collects samples by confidence, in any order; a hit is a sample that is right. Undecided samples are left out.
 class ByConfidence {
  public:
+  /// How many samples will come, about: growing to them step by step takes a tenth of the time.
+  void expect(std::int64_t samples) { keys_.reserve(static_cast<std::size_t>(samples)); }
   void add(std::span<const SampleRow> rows);
   /// Sorted where exec runs, or on the host where that fails: the same for all.
   Ranking ranking(const Exec& exec = {});

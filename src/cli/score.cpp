@@ -162,7 +162,7 @@ nlohmann::json score_samples(const Options& options, std::span<const ChosenMetri
   const Groups groups(options.groups, options.class_groups, options.by_class, saved.n(), saved.classes());
   std::vector<Pass> passes;
   for (const std::vector<double>& thresholds : fitted.thresholds)
-    passes.emplace_back(metrics, saved.classes(), thresholds, groups);
+    passes.emplace_back(metrics, saved.classes(), thresholds, groups).all().expect(tested.n());
   Scorer scorer(metrics);
   tested.each_block([&](std::int64_t first, std::int64_t n) {
     const std::span<const std::uint16_t> labels = saved.labels(first, n);

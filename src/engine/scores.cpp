@@ -31,6 +31,13 @@ Scores::Scores(std::span<const ChosenMetric> metrics, int classes, std::span<con
         static_cast<std::size_t>(chosen.metric != nullptr ? chosen.metric->words : chosen.output->words(classes)));
 }
 
+void Scores::expect(std::int64_t samples) {
+  if (std::ranges::any_of(metrics_, [](const ChosenMetric& chosen) {
+        return chosen.metric != nullptr && chosen.metric->rank != nullptr;
+      }))
+    order_.expect(samples);
+}
+
 void Scores::add(const Outputs& outputs) {
   bool ranked = false;
   for (std::size_t m = 0; m < metrics_.size(); ++m) {

@@ -34,6 +34,8 @@ class Scores {
   /// `thresholds`: of OutputMetric, a metric each.
   Scores(std::span<const ChosenMetric> metrics, int classes, std::span<const double> thresholds);
 
+  /// See ByConfidence; nothing is taken where no metric is of ranks.
+  void expect(std::int64_t samples);
   /// `outputs.probabilities` is read where a metric is an OutputMetric.
   void add(const Outputs& outputs);
   /// A metric each.
