@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// False where the device is lost, or has no memory left: what it was to order is all there is to a finished sweep.
+/// False where the device is lost or full. The sweep itself is finished by then, so the host sorts instead.
 bool sorted_on_device(const Exec& exec, std::vector<std::uint32_t>& keys) {
   try {
     std::vector<std::uint32_t> sorted(keys.size());
