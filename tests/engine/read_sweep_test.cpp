@@ -298,6 +298,7 @@ TEST_F(ReadSweep, AMetricListedTwiceIsRefused) {
 }
 TEST_F(ReadSweep, AProfileIsNamedWithOrWithoutItsVersion) {
   EXPECT_EQ(with("").profile, "");
+  EXPECT_EQ(with("profile = 'assay'").profile, "");
   EXPECT_EQ(with("profile = 'torchmetrics'").profile, "torchmetrics-1.9");
   EXPECT_EQ(with("profile = 'netcal-1.4'").profile, "netcal-1.4");
   EXPECT_USAGE(with("profile = 'netcal-1.5'"),
