@@ -115,6 +115,9 @@ class Progress final : public RunObserver {
 /// Versions, device and class, for run-info.json and doctor.
 nlohmann::json environment(const Device& device);
 
+/// Says so where `profile` changes none of the metrics.
+void note_idle_profile(const std::vector<std::string>& metrics, const std::string& profile);
+
 /// Merges `plan` in `store`, writes every sink's file, prints the table or JSON; exit code 0
 /// or 3.
 ExitCode merge_and_print(const Plan& plan, const Store& store, bool json, const Exec& exec);

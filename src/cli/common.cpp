@@ -64,9 +64,19 @@ Device choose_device(const std::string& device) {
   return open;
 }
 
+void note_idle_profile(const std::vector<std::string>& metrics, const std::string& profile) {
+  const auto follows = [&](const std::string& name) {
+    const Metric* metric = Registry<Metric>::find(name);
+    return metric != nullptr && metric->by(profile).profile == profile;
+  };
+  if (!profile.empty() && std::ranges::none_of(metrics, follows))
+    say(fmt::format("note: none of these metrics has a rule of {}; `assay list metrics` shows which do", profile));
+}
+
 Prepared prepare(const std::string& config, const DeviceOptions& options, const std::filesystem::path& out) {
   Prepared p;
   p.sweep = read_sweep(config);
+  note_idle_profile(p.sweep.metrics, p.sweep.profile);
   if (!options.device.empty()) p.sweep.device = options.device;
   p.device = choose_device(p.sweep.device);
   const std::optional<Plan> there = out.empty() ? std::nullopt : Store(out).plan();

@@ -58,6 +58,7 @@ std::vector<ChosenMetric> metrics_of(const Options& options, const std::string& 
   const std::string profile = options.profile ? profile_of(*options.profile) : otherwise;
   std::vector<ChosenMetric> metrics;
   for (const std::string& name : options.metrics) metrics.push_back(choose(name, profile));
+  note_idle_profile(options.metrics, profile);
   return metrics;
 }
 

@@ -344,6 +344,11 @@ class Score(Case):
         for name, one in few.items():
             self.assertAlmostEqual(found["metrics"][name]["value"], one["value"], delta=1e-9, msg=name)
 
+    def test_a_profile_that_no_metric_has(self) -> None:
+        for metric, says in (("nll", True), ("ece", False)):
+            stderr = self.done("score", *self.files, "--metric", metric, "--profile", "netcal").stderr
+            self.assertEqual("none of these metrics has a rule of netcal-1.4" in stderr, says)
+
     def test_why_a_metric_is_undefined(self) -> None:
         right = write(self.dir / "right.npy", npy("<i8", (4,), [row.index(max(row)) for row in self.logits]))
         metrics = self.json("score", "--logits", self.files[1], "--labels", right, "--metric", "misclassification_auroc")["metrics"]
