@@ -17,6 +17,21 @@ namespace {
 constexpr std::size_t kCells = 4096;
 constexpr double kNarrowest = 0x1p-10;  // four cells: what the grid shows faithfully
 
+/// Where a number lies between two points of a grid that begins at 0.
+struct Between {
+  std::size_t cell;  ///< the lower one
+  double part;       ///< of the way to the next
+
+  Between(double at, std::size_t points)
+      : cell(std::min(static_cast<std::size_t>(at), points - 2)), part(at - static_cast<double>(cell)) {}
+  template <class Grid>
+  void add(Grid& grid, double amount) const {
+    grid[cell] += (1 - part) * amount;
+    grid[cell + 1] += part * amount;
+  }
+  double read(const std::vector<double>& grid) const { return grid[cell] * (1 - part) + grid[cell + 1] * part; }
+};
+
 /// The residuals (correct - confidence) / n, smoothed on [0, 1] by a Gaussian that is reflected at both ends. That is
 /// heat that flows between insulated ends: of cosines, each of which fades by itself.
 class Smoothed {
@@ -28,13 +43,8 @@ class Smoothed {
     }
     std::array<double, kCells + 1> mass{};
     const auto n = static_cast<double>(count(ranking).all());
-    for (const Ties& ties : ranking) {
-      const double at = static_cast<double>(ties.score) * kCells;
-      const std::size_t cell = std::min(static_cast<std::size_t>(at), kCells - 1);
-      const double part = at - static_cast<double>(cell);
-      mass[cell] += (1 - part) * ties.gap() / n;
-      mass[cell + 1] += part * ties.gap() / n;
-    }
+    for (const Ties& ties : ranking)
+      Between(static_cast<double>(ties.score) * kCells, mass.size()).add(mass, ties.gap() / n);
     for (std::size_t k = 0; k < kWaves; ++k)
       for (std::size_t i = 0; i <= kCells; ++i) wave_[k] += mass[i] * cosine(k, i) * (k == 0 ? 1 : 2);
   }
@@ -92,7 +102,7 @@ struct Relplot {
 
  private:
   static constexpr int kSteps = 1024;  // sigma in units of 1/kSteps
-  /// Whether the residuals' area is above that sigma.
+  /// Whether the residuals' area is above that sigma; below 0.001, where relplot stops looking, it counts as above.
   static bool wider(const Ranking& ranking, int sigma) {
     return sigma <= 1 || static_cast<double>(sigma) / kSteps < area(ranking, sigma);
   }
@@ -103,22 +113,17 @@ struct Relplot {
     const auto seen = static_cast<std::int64_t>(std::max(200., std::nearbyint(10 / sigma)));
     std::vector<double> gap(static_cast<std::size_t>(width)), rows(gap.size());
     for (const Ties& ties : ranking) {
-      const double at = static_cast<double>(ties.score) * static_cast<double>(width - 1);
-      const auto cell = std::min(static_cast<std::size_t>(at), gap.size() - 2);
-      const double part = at - static_cast<double>(cell), all = static_cast<double>(ties.count);
-      gap[cell] += (1 - part) * ties.gap();
-      gap[cell + 1] += part * ties.gap();
-      rows[cell] += (1 - part) * all;
-      rows[cell + 1] += part * all;
+      const Between at(static_cast<double>(ties.score) * static_cast<double>(width - 1), gap.size());
+      at.add(gap, ties.gap());
+      at.add(rows, static_cast<double>(ties.count));
     }
     const std::vector<double> gaps = smoothed(gap, sigma), density = smoothed(rows, sigma);
     double sum = 0, of = 0;
     for (std::int64_t i = 0; i < seen; ++i) {
-      const double at = static_cast<double>(i) / static_cast<double>(seen - 1) * static_cast<double>(width - 1);
-      const auto cell = std::min(static_cast<std::size_t>(at), gaps.size() - 2);
-      const double part = at - static_cast<double>(cell);
-      sum += std::abs(gaps[cell] * (1 - part) + gaps[cell + 1] * part);
-      of += density[cell] * (1 - part) + density[cell + 1] * part + 1e-4;
+      const Between at(static_cast<double>(i) / static_cast<double>(seen - 1) * static_cast<double>(width - 1),
+                       gaps.size());
+      sum += std::abs(at.read(gaps));
+      of += at.read(density) + 1e-4;
     }
     return sum / of;
   }
@@ -137,7 +142,7 @@ struct Relplot {
       const std::int64_t at = from < 0 ? -from : from < width ? from : 2 * (width - 1) - from;
       const double value = values[static_cast<std::size_t>(at)];
       if (value == 0) continue;
-      // Added to i where the Gaussian's point is from i + width / 2 - from of its end.
+      // What of it reaches i is the Gaussian's point i - from + width / 2, where there is one.
       const std::int64_t first = std::max<std::int64_t>(0, from - width / 2);
       const std::int64_t last = std::min(width - 1, from - width / 2 + width - 1);
       for (std::int64_t i = first; i <= last; ++i)
