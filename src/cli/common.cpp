@@ -104,6 +104,14 @@ Prepared prepare(const std::string& config, const DeviceOptions& options, const 
   return p;
 }
 
+Plan plan_in(const Store& store) {
+  auto plan = store.plan();
+  if (!plan)
+    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json",
+                "give the --out folder of `assay run`");
+  return std::move(*plan);
+}
+
 DataSet load_source(const std::string& source, const std::filesystem::path& base) {
   DataSet data = load_data(source, base);
   if (data.left_out.empty()) return data;

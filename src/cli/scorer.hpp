@@ -69,7 +69,7 @@ bool is_conformal(const ChosenMetric& metric);
 struct Fitted {
   std::vector<Scaled> forms;                    ///< the first: outputs as they are
   std::vector<std::vector<double>> thresholds;  ///< conformal quantiles of a form, a metric each
-  std::int64_t undecided = 0;                   ///< samples that these are quantiles of
+  std::int64_t undecided = 0;                   ///< of the samples that these are quantiles of
 
   /// `fit`: what scalings are fitted on, and conformal sets too where there is no `conformal` for these alone. Throws
   /// assay::Error (exit 65) where sets are asked for and no sample of theirs is decided.

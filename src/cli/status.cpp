@@ -41,14 +41,6 @@ Verb add_folder_verb(CLI::App& app, const char* name, const char* about, ExitCod
 
 }  // namespace
 
-Plan plan_in(const Store& store) {
-  auto plan = store.plan();
-  if (!plan)
-    throw Error(ExitCode::input, "'" + store.root().string() + "' holds no plan.json",
-                "give the --out folder of `assay run`");
-  return std::move(*plan);
-}
-
 Verb add_status(CLI::App& app) {
   return add_folder_verb(app, "status", "How much of a sweep is done", status);
 }
